@@ -1,0 +1,329 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "ctl/core/ledger.h"
+#include "ctl/core/db.h"
+
+#include <stdio.h>
+#include <string.h>
+
+struct sfh_ledger {
+	sqlite3 *db;
+};
+
+static const char ddl[] =
+	"CREATE TABLE networks (name TEXT PRIMARY KEY, mode TEXT NOT NULL, policy TEXT NOT NULL,"
+	"  bridge TEXT NOT NULL, complete INT NOT NULL);"
+	"CREATE TABLE pfs (dev TEXT PRIMARY KEY, network TEXT NOT NULL, ifindex INT NOT NULL,"
+	"  generation INT NOT NULL, bdf TEXT NOT NULL, driver TEXT NOT NULL, xdp TEXT NOT NULL,"
+	"  orig_num_vfs INT NOT NULL, orig_autoprobe INT NOT NULL, orig_up INT NOT NULL,"
+	"  orig_rxvlan INT NOT NULL, bridged INT NOT NULL, parklink INT NOT NULL);"
+	"CREATE TABLE vfs (pf TEXT NOT NULL, vf INT NOT NULL, bdf TEXT NOT NULL UNIQUE,"
+	"  orig_driver TEXT NOT NULL, PRIMARY KEY (pf, vf));"
+	"CREATE TABLE leases (pf TEXT NOT NULL, vf INT NOT NULL, bdf TEXT NOT NULL UNIQUE,"
+	"  domain TEXT NOT NULL, mac TEXT NOT NULL, vlan INT NOT NULL, reserved INT NOT NULL,"
+	"  orig_mac TEXT NOT NULL, orig_vlan INT NOT NULL, orig_spoofchk INT NOT NULL,"
+	"  orig_trust INT NOT NULL, PRIMARY KEY (pf, vf), UNIQUE (pf, mac, vlan));"
+	"CREATE TABLE pairs (domain TEXT NOT NULL, mac TEXT NOT NULL, domain_name TEXT NOT NULL,"
+	"  vlan INT NOT NULL, network TEXT NOT NULL, pf TEXT NOT NULL, pf_ifindex INT NOT NULL,"
+	"  standby TEXT NOT NULL, state TEXT NOT NULL, reason TEXT NOT NULL, vf_bdf TEXT NOT NULL,"
+	"  adopted INT NOT NULL, negotiated INT NOT NULL, held INT NOT NULL,"
+	"  PRIMARY KEY (domain, mac));";
+
+int sfh_ledger_open(const char *path, bool writable, struct sfh_ledger **ret,
+		    struct sfh_error *err)
+{
+	struct sfh_ledger *l = calloc(1, sizeof(*l));
+	int r;
+
+	if (!l)
+		return sfh_err(err, -ENOMEM, "out of memory");
+	r = sfh_db_open(path, writable, SFH_LEDGER_SCHEMA, ddl, "ledger", &l->db, err);
+	if (r < 0) {
+		free(l);
+		return r;
+	}
+	*ret = l;
+	return 0;
+}
+
+void sfh_ledger_close(struct sfh_ledger **ledger)
+{
+	if (!*ledger)
+		return;
+	sfh_db_closep(&(*ledger)->db);
+	free(*ledger);
+	*ledger = NULL;
+}
+
+/* Steps through every row of sql; fill() turns one into a struct and passes it
+ * to the caller's callback. */
+static int walk(struct sfh_ledger *l, const char *sql,
+		int (*fill)(sqlite3_stmt *stmt, void *arg), void *arg)
+{
+	_cleanup_(sfh_db_finalizep) sqlite3_stmt *stmt = NULL;
+	int rc = sqlite3_prepare_v2(l->db, sql, -1, &stmt, NULL), r = 0;
+
+	if (rc != SQLITE_OK)
+		return -EIO;
+	while (r == 0 && (rc = sqlite3_step(stmt)) == SQLITE_ROW)
+		r = fill(stmt, arg);
+	return r != 0 ? r : rc == SQLITE_DONE ? 0 : -EIO;
+}
+
+int sfh_ledger_network_put(struct sfh_ledger *l, const struct sfh_ledger_network *row,
+			   struct sfh_error *err)
+{
+	return sfh_db_run(l->db, err, "INSERT OR REPLACE INTO networks VALUES (?,?,?,?,?)", "ssssi",
+			  row->name, row->mode, row->policy, row->bridge, row->complete);
+}
+
+int sfh_ledger_network_del(struct sfh_ledger *l, const char *name, struct sfh_error *err)
+{
+	return sfh_db_run(l->db, err, "DELETE FROM networks WHERE name = ?", "s", name);
+}
+
+int sfh_ledger_pf_put(struct sfh_ledger *l, const struct sfh_ledger_pf *row, struct sfh_error *err)
+{
+	char bdf[SFH_BDF_STRLEN];
+
+	return sfh_db_run(l->db, err,
+			  "INSERT OR REPLACE INTO pfs VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)",
+			  "ssilsssiiiiii", row->dev, row->network, row->ifindex,
+			  (int64_t)row->generation, sfh_bdf_format(&row->bdf, bdf), row->driver,
+			  row->xdp, (int)row->orig_num_vfs, row->orig_autoprobe, row->orig_up,
+			  row->orig_rxvlan, row->bridged, row->parklink);
+}
+
+int sfh_ledger_pf_del(struct sfh_ledger *l, const char *dev, struct sfh_error *err)
+{
+	return sfh_db_run(l->db, err, "DELETE FROM pfs WHERE dev = ?", "s", dev);
+}
+
+int sfh_ledger_vf_put(struct sfh_ledger *l, const char *pf, unsigned vf, const struct sfh_bdf *bdf,
+		      const char *orig_driver, struct sfh_error *err)
+{
+	char text[SFH_BDF_STRLEN];
+
+	return sfh_db_run(l->db, err, "INSERT OR IGNORE INTO vfs VALUES (?,?,?,?)", "siss", pf,
+			  (int)vf, sfh_bdf_format(bdf, text), orig_driver);
+}
+
+int sfh_ledger_vf_del(struct sfh_ledger *l, const char *pf, struct sfh_error *err)
+{
+	return sfh_db_run(l->db, err, "DELETE FROM vfs WHERE pf = ?", "s", pf);
+}
+
+struct network_walk {
+	int (*cb)(void *, const struct sfh_ledger_network *);
+	void *ctx;
+};
+
+static int fill_network(sqlite3_stmt *s, void *arg)
+{
+	struct network_walk *w = arg;
+	struct sfh_ledger_network row = { .complete = sqlite3_column_int(s, 4) };
+
+	sfh_db_text(s, 0, row.name, sizeof(row.name));
+	sfh_db_text(s, 1, row.mode, sizeof(row.mode));
+	sfh_db_text(s, 2, row.policy, sizeof(row.policy));
+	sfh_db_text(s, 3, row.bridge, sizeof(row.bridge));
+	return w->cb(w->ctx, &row);
+}
+
+int sfh_ledger_networks(struct sfh_ledger *l,
+			int (*cb)(void *ctx, const struct sfh_ledger_network *row), void *ctx)
+{
+	return walk(l, "SELECT * FROM networks ORDER BY name", fill_network,
+		    &(struct network_walk){ cb, ctx });
+}
+
+struct pf_walk {
+	int (*cb)(void *, const struct sfh_ledger_pf *);
+	void *ctx;
+};
+
+static int fill_pf(sqlite3_stmt *s, void *arg)
+{
+	struct pf_walk *w = arg;
+	struct sfh_ledger_pf row = {
+		.ifindex = sqlite3_column_int(s, 2),
+		.generation = (uint64_t)sqlite3_column_int64(s, 3),
+		.orig_num_vfs = (unsigned)sqlite3_column_int(s, 7),
+		.orig_autoprobe = sqlite3_column_int(s, 8),
+		.orig_up = sqlite3_column_int(s, 9),
+		.orig_rxvlan = sqlite3_column_int(s, 10),
+		.bridged = sqlite3_column_int(s, 11),
+		.parklink = sqlite3_column_int(s, 12),
+	};
+	char bdf[SFH_BDF_STRLEN];
+
+	sfh_db_text(s, 0, row.dev, sizeof(row.dev));
+	sfh_db_text(s, 1, row.network, sizeof(row.network));
+	sfh_db_text(s, 4, bdf, sizeof(bdf));
+	(void)sfh_bdf_parse(bdf, &row.bdf);
+	sfh_db_text(s, 5, row.driver, sizeof(row.driver));
+	sfh_db_text(s, 6, row.xdp, sizeof(row.xdp));
+	return w->cb(w->ctx, &row);
+}
+
+int sfh_ledger_pfs(struct sfh_ledger *l, int (*cb)(void *ctx, const struct sfh_ledger_pf *row),
+		   void *ctx)
+{
+	return walk(l, "SELECT * FROM pfs ORDER BY dev", fill_pf, &(struct pf_walk){ cb, ctx });
+}
+
+struct vf_walk {
+	int (*cb)(void *, const struct sfh_ledger_vf *);
+	void *ctx;
+};
+
+static int fill_vf(sqlite3_stmt *s, void *arg)
+{
+	struct vf_walk *w = arg;
+	struct sfh_ledger_vf row = { .vf = (unsigned)sqlite3_column_int(s, 1) };
+	char bdf[SFH_BDF_STRLEN];
+
+	sfh_db_text(s, 0, row.pf, sizeof(row.pf));
+	sfh_db_text(s, 2, bdf, sizeof(bdf));
+	(void)sfh_bdf_parse(bdf, &row.bdf);
+	sfh_db_text(s, 3, row.orig_driver, sizeof(row.orig_driver));
+	return w->cb(w->ctx, &row);
+}
+
+int sfh_ledger_vfs(struct sfh_ledger *l, int (*cb)(void *ctx, const struct sfh_ledger_vf *row),
+		   void *ctx)
+{
+	return walk(l, "SELECT * FROM vfs ORDER BY pf, vf", fill_vf, &(struct vf_walk){ cb, ctx });
+}
+
+static int lease_write(struct sfh_ledger *l, const char *verb, const struct sfh_lease *lease,
+		       struct sfh_error *err)
+{
+	char sql[96], bdf[SFH_BDF_STRLEN], mac[SFH_MAC_STRLEN], orig[SFH_MAC_STRLEN];
+
+	(void)snprintf(sql, sizeof(sql), "%s INTO leases VALUES (?,?,?,?,?,?,?,?,?,?,?)", verb);
+	return sfh_db_run(l->db, err, sql, "sisssiisiii", lease->pf, (int)lease->vf,
+			  sfh_bdf_format(&lease->bdf, bdf), lease->domain,
+			  sfh_mac_format(&lease->mac, mac), lease->vlan, lease->reserved,
+			  sfh_mac_format(&lease->orig.mac, orig), lease->orig.vlan,
+			  lease->orig.spoofchk, lease->orig.trust);
+}
+
+int sfh_ledger_lease_add(struct sfh_ledger *l, const struct sfh_lease *lease,
+			 struct sfh_error *err)
+{
+	char mac[SFH_MAC_STRLEN];
+	struct sfh_error why = { 0 };
+	int r = lease_write(l, "INSERT", lease, &why);
+
+	if (r == -EBUSY)
+		return sfh_err(err, -EBUSY, "VF %u of '%s', or %s in VLAN %u on it, has a lease already",
+			       lease->vf, lease->pf, sfh_mac_format(&lease->mac, mac), lease->vlan);
+	return r < 0 ? sfh_err(err, r, "%s", why.text) : 0;
+}
+
+int sfh_ledger_lease_update(struct sfh_ledger *l, const struct sfh_lease *lease,
+			    struct sfh_error *err)
+{
+	return lease_write(l, "REPLACE", lease, err);
+}
+
+int sfh_ledger_lease_del(struct sfh_ledger *l, const char *pf, unsigned vf, struct sfh_error *err)
+{
+	return sfh_db_run(l->db, err, "DELETE FROM leases WHERE pf = ? AND vf = ?", "si", pf,
+			  (int)vf);
+}
+
+struct lease_walk {
+	int (*cb)(void *, const struct sfh_lease *);
+	void *ctx;
+};
+
+static int fill_lease(sqlite3_stmt *s, void *arg)
+{
+	struct lease_walk *w = arg;
+	struct sfh_lease lease = {
+		.vf = (unsigned)sqlite3_column_int(s, 1),
+		.vlan = (uint16_t)sqlite3_column_int(s, 5),
+		.reserved = sqlite3_column_int(s, 6),
+		.orig = { .vlan = (uint16_t)sqlite3_column_int(s, 8),
+			  .spoofchk = sqlite3_column_int(s, 9),
+			  .trust = sqlite3_column_int(s, 10) },
+	};
+	char text[SFH_MAC_STRLEN];
+
+	sfh_db_text(s, 0, lease.pf, sizeof(lease.pf));
+	sfh_db_text(s, 2, text, sizeof(text));
+	(void)sfh_bdf_parse(text, &lease.bdf);
+	sfh_db_text(s, 3, lease.domain, sizeof(lease.domain));
+	sfh_db_text(s, 4, text, sizeof(text));
+	(void)sfh_mac_parse(text, &lease.mac);
+	sfh_db_text(s, 7, text, sizeof(text));
+	(void)sfh_mac_parse(text, &lease.orig.mac);
+	return w->cb(w->ctx, &lease);
+}
+
+int sfh_ledger_leases(struct sfh_ledger *l, int (*cb)(void *ctx, const struct sfh_lease *lease),
+		      void *ctx)
+{
+	return walk(l, "SELECT * FROM leases ORDER BY pf, vf", fill_lease,
+		    &(struct lease_walk){ cb, ctx });
+}
+
+int sfh_ledger_pair_put(struct sfh_ledger *l, const struct sfh_ledger_pair *row,
+			struct sfh_error *err)
+{
+	char mac[SFH_MAC_STRLEN];
+
+	return sfh_db_run(l->db, err,
+			  "INSERT OR REPLACE INTO pairs VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+			  "sssississssiii", row->domain, sfh_mac_format(&row->mac, mac),
+			  row->domain_name, row->vlan, row->network, row->pf, row->pf_ifindex,
+			  row->standby, row->state, row->reason, row->vf_bdf, row->adopted,
+			  row->negotiated, row->held);
+}
+
+int sfh_ledger_pair_del(struct sfh_ledger *l, const char *domain, const struct sfh_mac *mac,
+			struct sfh_error *err)
+{
+	char text[SFH_MAC_STRLEN];
+
+	return sfh_db_run(l->db, err, "DELETE FROM pairs WHERE domain = ? AND mac = ?", "ss",
+			  domain, sfh_mac_format(mac, text));
+}
+
+struct pair_walk {
+	int (*cb)(void *, const struct sfh_ledger_pair *);
+	void *ctx;
+};
+
+static int fill_pair(sqlite3_stmt *s, void *arg)
+{
+	struct pair_walk *w = arg;
+	struct sfh_ledger_pair row = {
+		.vlan = (uint16_t)sqlite3_column_int(s, 3),
+		.pf_ifindex = sqlite3_column_int(s, 6),
+		.adopted = sqlite3_column_int(s, 11),
+		.negotiated = sqlite3_column_int(s, 12),
+		.held = sqlite3_column_int(s, 13),
+	};
+	char mac[SFH_MAC_STRLEN];
+
+	sfh_db_text(s, 0, row.domain, sizeof(row.domain));
+	sfh_db_text(s, 1, mac, sizeof(mac));
+	(void)sfh_mac_parse(mac, &row.mac);
+	sfh_db_text(s, 2, row.domain_name, sizeof(row.domain_name));
+	sfh_db_text(s, 4, row.network, sizeof(row.network));
+	sfh_db_text(s, 5, row.pf, sizeof(row.pf));
+	sfh_db_text(s, 7, row.standby, sizeof(row.standby));
+	sfh_db_text(s, 8, row.state, sizeof(row.state));
+	sfh_db_text(s, 9, row.reason, sizeof(row.reason));
+	sfh_db_text(s, 10, row.vf_bdf, sizeof(row.vf_bdf));
+	return w->cb(w->ctx, &row);
+}
+
+int sfh_ledger_pairs(struct sfh_ledger *l,
+		     int (*cb)(void *ctx, const struct sfh_ledger_pair *row), void *ctx)
+{
+	return walk(l, "SELECT * FROM pairs ORDER BY domain_name, mac", fill_pair,
+		    &(struct pair_walk){ cb, ctx });
+}

@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What must survive a crash of the agent but not a reboot: networks that are
+ * up and what their PFs were like before, leases with the VF's original
+ * settings, and the pairs as last seen (what `status` prints). SQLite under
+ * /run; one process writes, any may read. Thread-safe (serialized mode).
+ *
+ * Uniqueness is the schema's business: a VF has one lease, and a MAC one lease
+ * per (PF, VLAN). */
+#ifndef SFH_CORE_LEDGER_H
+#define SFH_CORE_LEDGER_H
+
+#include "ctl/core/netlink.h"
+#include "sfhybrid/util.h"
+
+#define SFH_LEDGER_SCHEMA 1
+#define SFH_NAME_MAX 256 /* network and domain names, with the terminator */
+#define SFH_UUID_STRLEN 37
+
+struct sfh_ledger;
+
+/* Creates the file (0600) and schema when writing. -ENOENT: reading and there
+ * is none (no agent ever ran since boot). -EPROTO: another schema version. */
+int sfh_ledger_open(const char *path, bool writable, struct sfh_ledger **ret,
+		    struct sfh_error *err);
+void sfh_ledger_close(struct sfh_ledger **ledger);
+
+/* --- networks and PFs ----------------------------------------------------------- */
+struct sfh_ledger_pf {
+	char dev[16];
+	char network[SFH_NAME_MAX];
+	int ifindex;
+	uint64_t generation; /* of its VFs; see struct sfh_pf */
+	struct sfh_bdf bdf;
+	char driver[32];
+	char xdp[64]; /* "native", or why not */
+	/* what `down` puts back */
+	unsigned orig_num_vfs;
+	bool orig_autoprobe;
+	bool orig_up;
+	int orig_rxvlan; /* 0, 1, or -1: the driver has no such switch */
+	bool bridged;    /* we made it a port of the network's bridge */
+	bool parklink;   /* we made its parking VLAN link */
+};
+
+struct sfh_ledger_network {
+	char name[SFH_NAME_MAX];
+	char mode[24];
+	char policy[16];
+	char bridge[16]; /* "" unless linux-bridge */
+	bool complete;   /* false while `up` is under way */
+};
+
+int sfh_ledger_network_put(struct sfh_ledger *l, const struct sfh_ledger_network *row,
+			   struct sfh_error *err);
+int sfh_ledger_network_del(struct sfh_ledger *l, const char *name, struct sfh_error *err);
+int sfh_ledger_pf_put(struct sfh_ledger *l, const struct sfh_ledger_pf *row,
+		      struct sfh_error *err);
+int sfh_ledger_pf_del(struct sfh_ledger *l, const char *dev, struct sfh_error *err);
+/* The driver a VF had before `up` bound it to vfio-pci. */
+int sfh_ledger_vf_put(struct sfh_ledger *l, const char *pf, unsigned vf,
+		      const struct sfh_bdf *bdf, const char *orig_driver, struct sfh_error *err);
+int sfh_ledger_vf_del(struct sfh_ledger *l, const char *pf, struct sfh_error *err);
+
+/* Callbacks return 0 to go on; anything else stops the walk and is returned. */
+int sfh_ledger_networks(struct sfh_ledger *l,
+			int (*cb)(void *ctx, const struct sfh_ledger_network *row), void *ctx);
+int sfh_ledger_pfs(struct sfh_ledger *l, int (*cb)(void *ctx, const struct sfh_ledger_pf *row),
+		   void *ctx);
+struct sfh_ledger_vf {
+	char pf[16];
+	unsigned vf;
+	struct sfh_bdf bdf;
+	char orig_driver[32];
+};
+int sfh_ledger_vfs(struct sfh_ledger *l, int (*cb)(void *ctx, const struct sfh_ledger_vf *row),
+		   void *ctx);
+
+/* --- leases ------------------------------------------------------------------------ */
+struct sfh_lease {
+	char pf[16];
+	unsigned vf;
+	struct sfh_bdf bdf;
+	char domain[SFH_UUID_STRLEN];
+	struct sfh_mac mac;
+	uint16_t vlan;
+	bool reserved; /* for a guest that is still arriving */
+	struct sfh_vf_config orig; /* what release puts back, but for the MAC */
+};
+
+/* -EBUSY: that VF, or that MAC on that PF and VLAN, has a lease already. */
+int sfh_ledger_lease_add(struct sfh_ledger *l, const struct sfh_lease *lease,
+			 struct sfh_error *err);
+/* A reservation becomes a lease (or is saved again with other originals). */
+int sfh_ledger_lease_update(struct sfh_ledger *l, const struct sfh_lease *lease,
+			    struct sfh_error *err);
+/* 0 also when there is none. */
+int sfh_ledger_lease_del(struct sfh_ledger *l, const char *pf, unsigned vf,
+			 struct sfh_error *err);
+int sfh_ledger_leases(struct sfh_ledger *l, int (*cb)(void *ctx, const struct sfh_lease *lease),
+		      void *ctx);
+
+/* --- pairs, as last seen --------------------------------------------------------------- */
+struct sfh_ledger_pair {
+	char domain[SFH_UUID_STRLEN];
+	char domain_name[SFH_NAME_MAX];
+	struct sfh_mac mac;
+	uint16_t vlan;
+	char network[SFH_NAME_MAX];
+	char pf[16];
+	char standby[16]; /* the macvtap or tap */
+	char state[16];
+	char reason[32];
+	char vf_bdf[SFH_BDF_STRLEN]; /* "" without a VF */
+	int pf_ifindex;
+	bool adopted, negotiated, held;
+};
+int sfh_ledger_pair_put(struct sfh_ledger *l, const struct sfh_ledger_pair *row,
+			struct sfh_error *err);
+int sfh_ledger_pair_del(struct sfh_ledger *l, const char *domain, const struct sfh_mac *mac,
+			struct sfh_error *err);
+int sfh_ledger_pairs(struct sfh_ledger *l,
+		     int (*cb)(void *ctx, const struct sfh_ledger_pair *row), void *ctx);
+
+#endif

@@ -1,0 +1,356 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "ctl/core/netlink.h"
+
+#include <linux/ethtool.h>
+#include <linux/if.h>
+#include <linux/if_link.h>
+#include <linux/rtnetlink.h>
+#include <linux/sockios.h>
+#include <netlink/errno.h>
+#include <netlink/netlink.h>
+#include <netlink/route/addr.h>
+#include <netlink/route/link.h>
+#include <netlink/route/link/bridge.h>
+#include <netlink/route/link/sriov.h>
+#include <netlink/route/link/vlan.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+
+struct sfh_nl {
+	struct nl_sock *sock;
+};
+
+static void link_putp(struct rtnl_link **link)
+{
+	if (*link)
+		rtnl_link_put(*link);
+}
+
+static void msg_freep(struct nl_msg **msg)
+{
+	nlmsg_free(*msg);
+}
+
+static void cache_freep(struct nl_cache **cache)
+{
+	if (*cache)
+		nl_cache_free(*cache);
+}
+
+/* libnl has error numbers of its own; only the common ones matter here. */
+static int nl_errno(int nlerr)
+{
+	switch (-nlerr) {
+	case NLE_SUCCESS:
+		return 0;
+	case NLE_NODEV:
+	case NLE_OBJ_NOTFOUND:
+		return -ENODEV;
+	case NLE_EXIST:
+		return -EEXIST;
+	case NLE_BUSY:
+		return -EBUSY;
+	case NLE_PERM:
+	case NLE_NOACCESS:
+		return -EPERM;
+	case NLE_OPNOTSUPP:
+		return -EOPNOTSUPP;
+	case NLE_INVAL:
+	case NLE_RANGE:
+		return -EINVAL;
+	case NLE_NOMEM:
+		return -ENOMEM;
+	case NLE_AGAIN:
+		return -EAGAIN;
+	default:
+		return -EIO;
+	}
+}
+
+int sfh_nl_open(struct sfh_nl **ret, struct sfh_error *err)
+{
+	struct sfh_nl *nl = calloc(1, sizeof(*nl));
+	int r;
+
+	if (!nl)
+		return sfh_err(err, -ENOMEM, "out of memory");
+	nl->sock = nl_socket_alloc();
+	r = nl->sock ? nl_connect(nl->sock, NETLINK_ROUTE) : -NLE_NOMEM;
+	if (r < 0) {
+		sfh_nl_close(&nl);
+		return sfh_err(err, nl_errno(r), "cannot open rtnetlink: %s", nl_geterror(r));
+	}
+	/* 127 VFs make an answer longer than libnl's default buffer. */
+	nl_socket_enable_msg_peek(nl->sock);
+	*ret = nl;
+	return 0;
+}
+
+void sfh_nl_close(struct sfh_nl **nl)
+{
+	if (!*nl)
+		return;
+	nl_socket_free((*nl)->sock);
+	free(*nl);
+	*nl = NULL;
+}
+
+int sfh_nl_vf_get(struct sfh_nl *nl, int pf_ifindex, unsigned vf, struct sfh_vf_config *ret,
+		  struct sfh_error *err)
+{
+	_cleanup_(link_putp) struct rtnl_link *link = NULL;
+	struct rtnl_link_vf *info;
+	struct nl_addr *addr;
+	nl_vf_vlans_t *vlans;
+	uint32_t v;
+	int r = rtnl_link_get_kernel(nl->sock, pf_ifindex, NULL, &link);
+
+	if (r < 0)
+		return sfh_err(err, nl_errno(r), "the PF with ifindex %d is gone: %s", pf_ifindex,
+			       nl_geterror(r));
+	info = rtnl_link_vf_get(link, vf);
+	if (!info)
+		return sfh_err(err, -ENODEV, "'%s' has no VF %u", rtnl_link_get_name(link), vf);
+	*ret = (struct sfh_vf_config){ 0 };
+	if (rtnl_link_vf_get_addr(info, &addr) == 0 && nl_addr_get_len(addr) == 6)
+		memcpy(ret->mac.b, nl_addr_get_binary_addr(addr), 6);
+	if (rtnl_link_vf_get_vlans(info, &vlans) == 0) {
+		if (vlans->size > 0)
+			ret->vlan = (uint16_t)vlans->vlans[0].vf_vlan;
+		rtnl_link_vf_vlan_put(vlans);
+	}
+	if (rtnl_link_vf_get_spoofchk(info, &v) == 0)
+		ret->spoofchk = v != 0;
+	if (rtnl_link_vf_get_trust(info, &v) == 0)
+		ret->trust = v != 0;
+	rtnl_link_vf_put(info);
+	return 0;
+}
+
+/* Sends and waits for the acknowledgement; frees nothing. */
+static int talk(struct sfh_nl *nl, struct nl_msg *msg)
+{
+	int r = nl_send_auto(nl->sock, msg);
+
+	return nl_errno(r < 0 ? r : nl_wait_for_ack(nl->sock));
+}
+
+static struct nl_msg *setlink_msg(int ifindex)
+{
+	struct ifinfomsg ifi = { .ifi_family = AF_UNSPEC, .ifi_index = ifindex };
+	struct nl_msg *msg = nlmsg_alloc_simple(RTM_SETLINK, 0);
+
+	if (msg && nlmsg_append(msg, &ifi, sizeof(ifi), NLMSG_ALIGNTO) < 0) {
+		nlmsg_free(msg);
+		return NULL;
+	}
+	return msg;
+}
+
+int sfh_nl_vf_set(struct sfh_nl *nl, int pf_ifindex, unsigned vf, unsigned what,
+		  const struct sfh_vf_config *cfg, struct sfh_error *err)
+{
+	_cleanup_(msg_freep) struct nl_msg *msg = setlink_msg(pf_ifindex);
+	struct nlattr *list, *info;
+	char mac[SFH_MAC_STRLEN];
+	int r = 0;
+
+	if (!msg || !(list = nla_nest_start(msg, IFLA_VFINFO_LIST)) ||
+	    !(info = nla_nest_start(msg, IFLA_VF_INFO)))
+		return sfh_err(err, -ENOMEM, "out of memory");
+	if (what & SFH_VF_MAC) {
+		struct ifla_vf_mac m = { .vf = vf };
+
+		memcpy(m.mac, cfg->mac.b, 6);
+		r = nla_put(msg, IFLA_VF_MAC, sizeof(m), &m);
+	}
+	if (r == 0 && (what & SFH_VF_VLAN)) {
+		struct ifla_vf_vlan v = { .vf = vf, .vlan = cfg->vlan };
+
+		r = nla_put(msg, IFLA_VF_VLAN, sizeof(v), &v);
+	}
+	if (r < 0)
+		return sfh_err(err, -ENOMEM, "out of memory");
+	nla_nest_end(msg, info);
+	nla_nest_end(msg, list);
+	r = talk(nl, msg);
+	if (r < 0)
+		return sfh_err(err, r, "the PF's driver refused MAC %s, VLAN %u for VF %u: %s",
+			       what & SFH_VF_MAC ? sfh_mac_format(&cfg->mac, mac) : "(unchanged)",
+			       cfg->vlan, vf, strerrordesc_np(-r));
+	return 0;
+}
+
+static void fill_link(struct rtnl_link *link, struct sfh_link *ret)
+{
+	const char *kind = rtnl_link_get_type(link);
+	struct nl_addr *addr = rtnl_link_get_addr(link);
+
+	*ret = (struct sfh_link){
+		.ifindex = rtnl_link_get_ifindex(link),
+		.up = rtnl_link_get_flags(link) & IFF_UP,
+		.lower = rtnl_link_get_link(link),
+		.master = rtnl_link_get_master(link),
+	};
+	(void)sfh_strcpy(ret->name, sizeof(ret->name), rtnl_link_get_name(link));
+	(void)sfh_strcpy(ret->kind, sizeof(ret->kind), kind ? kind : "");
+	if (addr && nl_addr_get_len(addr) == 6)
+		memcpy(ret->mac.b, nl_addr_get_binary_addr(addr), 6);
+}
+
+int sfh_nl_link_get(struct sfh_nl *nl, const char *name, struct sfh_link *ret,
+		    struct sfh_error *err)
+{
+	_cleanup_(link_putp) struct rtnl_link *link = NULL;
+	int r = rtnl_link_get_kernel(nl->sock, 0, name, &link);
+
+	if (r < 0)
+		return sfh_err(err, nl_errno(r), "there is no network device '%s'", name);
+	fill_link(link, ret);
+	return 0;
+}
+
+int sfh_nl_link_set_up(struct sfh_nl *nl, int ifindex, bool up, struct sfh_error *err)
+{
+	struct ifinfomsg ifi = { .ifi_family = AF_UNSPEC,
+				 .ifi_index = ifindex,
+				 .ifi_flags = up ? IFF_UP : 0,
+				 .ifi_change = IFF_UP };
+	_cleanup_(msg_freep) struct nl_msg *msg = nlmsg_alloc_simple(RTM_SETLINK, 0);
+	int r = -ENOMEM;
+
+	if (msg && nlmsg_append(msg, &ifi, sizeof(ifi), NLMSG_ALIGNTO) == 0)
+		r = talk(nl, msg);
+	return r < 0 ? sfh_err(err, r, "cannot set the link %s: %s", up ? "up" : "down",
+			       strerrordesc_np(-r))
+		     : 0;
+}
+
+int sfh_nl_link_set_master(struct sfh_nl *nl, int ifindex, int master, struct sfh_error *err)
+{
+	_cleanup_(msg_freep) struct nl_msg *msg = setlink_msg(ifindex);
+	int r = -ENOMEM;
+
+	if (msg && nla_put_u32(msg, IFLA_MASTER, (uint32_t)master) == 0)
+		r = talk(nl, msg);
+	return r < 0 ? sfh_err(err, r, "cannot change the bridge of the link: %s",
+			       strerrordesc_np(-r))
+		     : 0;
+}
+
+static int link_add(struct sfh_nl *nl, struct rtnl_link *link, const char *name,
+		    struct sfh_error *err)
+{
+	int r;
+
+	if (!link)
+		return sfh_err(err, -ENOMEM, "out of memory");
+	rtnl_link_set_name(link, name);
+	r = nl_errno(rtnl_link_add(nl->sock, link, NLM_F_CREATE | NLM_F_EXCL));
+	return r < 0 ? sfh_err(err, r, "cannot create the link '%s': %s", name, strerrordesc_np(-r))
+		     : 0;
+}
+
+int sfh_nl_bridge_add(struct sfh_nl *nl, const char *name, struct sfh_error *err)
+{
+	_cleanup_(link_putp) struct rtnl_link *link = rtnl_link_bridge_alloc();
+
+	return link_add(nl, link, name, err);
+}
+
+int sfh_nl_vlan_add(struct sfh_nl *nl, const char *name, int lower, uint16_t vid,
+		    struct sfh_error *err)
+{
+	_cleanup_(link_putp) struct rtnl_link *link = rtnl_link_vlan_alloc();
+
+	if (link) {
+		rtnl_link_set_link(link, lower);
+		rtnl_link_vlan_set_id(link, vid);
+	}
+	return link_add(nl, link, name, err);
+}
+
+int sfh_nl_link_del(struct sfh_nl *nl, const char *name, struct sfh_error *err)
+{
+	_cleanup_(link_putp) struct rtnl_link *link = rtnl_link_alloc();
+	int r;
+
+	if (!link)
+		return sfh_err(err, -ENOMEM, "out of memory");
+	rtnl_link_set_name(link, name);
+	r = nl_errno(rtnl_link_delete(nl->sock, link));
+	if (r < 0 && r != -ENODEV)
+		return sfh_err(err, r, "cannot delete the link '%s': %s", name, strerrordesc_np(-r));
+	return 0;
+}
+
+int sfh_nl_addr_count(struct sfh_nl *nl, int ifindex, unsigned *ret, struct sfh_error *err)
+{
+	_cleanup_(cache_freep) struct nl_cache *cache = NULL;
+	int r = rtnl_addr_alloc_cache(nl->sock, &cache);
+
+	if (r < 0)
+		return sfh_err(err, nl_errno(r), "cannot list addresses: %s", nl_geterror(r));
+	*ret = 0;
+	for (struct nl_object *o = nl_cache_get_first(cache); o; o = nl_cache_get_next(o)) {
+		struct rtnl_addr *a = (struct rtnl_addr *)o;
+
+		if (rtnl_addr_get_ifindex(a) == ifindex &&
+		    rtnl_addr_get_scope(a) != RT_SCOPE_LINK)
+			(*ret)++;
+	}
+	return 0;
+}
+
+int sfh_nl_ports(struct sfh_nl *nl, int master, struct sfh_link *ports, size_t n,
+		 struct sfh_error *err)
+{
+	_cleanup_(cache_freep) struct nl_cache *cache = NULL;
+	int r = rtnl_link_alloc_cache(nl->sock, AF_UNSPEC, &cache), found = 0;
+
+	if (r < 0)
+		return sfh_err(err, nl_errno(r), "cannot list links: %s", nl_geterror(r));
+	for (struct nl_object *o = nl_cache_get_first(cache); o; o = nl_cache_get_next(o)) {
+		struct rtnl_link *link = (struct rtnl_link *)o;
+
+		if (rtnl_link_get_master(link) == master && (size_t)found < n)
+			fill_link(link, &ports[found++]);
+	}
+	return found;
+}
+
+static int ethtool(const char *dev, struct ethtool_value *value)
+{
+	_cleanup_close_ int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	struct ifreq ifr = { .ifr_data = (void *)value };
+
+	if (fd < 0)
+		return -errno;
+	if (sfh_strcpy(ifr.ifr_name, sizeof(ifr.ifr_name), dev) < 0)
+		return -EINVAL;
+	return ioctl(fd, SIOCETHTOOL, &ifr) < 0 ? -errno : 0;
+}
+
+int sfh_ethtool_rxvlan_get(const char *dev, bool *ret)
+{
+	struct ethtool_value v = { .cmd = ETHTOOL_GFLAGS };
+	int r = ethtool(dev, &v);
+
+	if (r == 0)
+		*ret = v.data & ETH_FLAG_RXVLAN;
+	return r;
+}
+
+int sfh_ethtool_rxvlan_set(const char *dev, bool on)
+{
+	struct ethtool_value v = { .cmd = ETHTOOL_GFLAGS };
+	int r = ethtool(dev, &v);
+
+	if (r < 0)
+		return r;
+	v.cmd = ETHTOOL_SFLAGS;
+	v.data = on ? v.data | ETH_FLAG_RXVLAN : v.data & ~(uint32_t)ETH_FLAG_RXVLAN;
+	return ethtool(dev, &v);
+}
