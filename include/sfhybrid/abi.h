@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What the BPF programs and user space share: keys, values and events of the
+ * maps pinned under <bpffs>/sfhybrid/. Reading guide with real dumps:
+ * docs/inspection.md.
+ *
+ * Who writes what. User space can only replace a whole map value, BPF programs
+ * write single fields: in a value that both wrote, user space would now and
+ * then put a stale `armed` or `ip4` back. So every value has ONE writer:
+ *
+ *   sfh_guests    user space    what is wanted of a pair
+ *   sfh_state     BPF           what was seen of it
+ *   sfh_counters  BPF           per CPU
+ *   sfh_standby, sfh_parked, sfh_devmap, sfh_ports, sfh_meta   user space
+ *   sfh_drops     BPF           per CPU
+ *
+ * and the two sides meet in generation numbers: user space bumps
+ * `sfh_guest.generation` when it arms, disarms or asks for arming anew; the
+ * program that sees the first frame of that generation copies it to
+ * `sfh_state.seen_generation` with one compare-and-swap, so exactly one frame
+ * is "the first" and nothing needs a lock. A pair is armed when
+ *
+ *   guest.armed || (guest.arm_on_first_frame &&
+ *                   state.seen_generation == guest.generation)
+ *
+ * Byte order: host order unless the comment says "network order". */
+#ifndef SFHYBRID_ABI_H
+#define SFHYBRID_ABI_H
+
+#ifndef __VMLINUX_H__ /* BPF programs have these types from vmlinux.h */
+#include <linux/types.h>
+#endif
+
+/* In sfh_meta. Raise the version with every change of a struct, a map or the
+ * meaning of a field: user space refuses pins of any other version. */
+#define SFH_ABI_MAGIC	0x53464859u /* "SFHY" */
+#define SFH_ABI_VERSION 1u
+
+#define SFH_PIN_DIR	   "sfhybrid" /* below the bpffs mount */
+#define SFH_MAX_PAIRS	   16384      /* default size of the maps with one entry per pair */
+#define SFH_MAX_PORTS	   32768      /* devices that programs are attached to */
+#define SFH_RING_BYTES	   (256 * 1024)
+#define SFH_PARK_VLAN	   4094 /* default */
+#define SFH_VLAN_MAX	   4094
+#define SFH_DROP_SLOTS	   32 /* sfh_drops has room for reasons to come */
+
+/* A pair: a guest's NIC on a PF. Key of sfh_guests, sfh_state, sfh_counters. */
+struct sfh_guest_key {
+	__u32 pf_ifindex;
+	__u8 mac[6];
+	__u16 vlan; /* as on the wire at the PF, 0: untagged (or priority-tagged) */
+};
+
+enum sfh_standby_kind {
+	SFH_STANDBY_NONE = 0,	 /* not known yet: counts, redirects nothing */
+	SFH_STANDBY_TAP = 1,	 /* a tap on a bridge over the PF */
+	SFH_STANDBY_MACVTAP = 2, /* a macvtap on the PF: the kernel delivers by MAC */
+	_SFH_STANDBY_MAX
+};
+
+/* sfh_guests: exists = staged. */
+struct sfh_guest {
+	__u32 standby_ifindex; /* 0: not known yet */
+	__u8 standby_kind;     /* enum sfh_standby_kind */
+	__u8 armed;	       /* user space armed it */
+	__u8 arm_on_first_frame;
+	__u8 _pad;
+	__u32 generation;	/* never 0; see above */
+	__u32 proof_generation; /* 0: no proof wanted; else one that state has not got yet */
+};
+
+enum sfh_ip4_source {
+	SFH_IP4_NONE = 0,
+	SFH_IP4_PACKET = 1, /* source of an IPv4 packet; a routing guest may mislead */
+	SFH_IP4_ARP = 2,    /* sender of an ARP packet; never replaced by a packet's source */
+};
+
+/* sfh_state. Times are bpf_ktime_get_ns(), i.e. CLOCK_MONOTONIC. */
+struct sfh_guest_state {
+	__u32 seen_generation; /* generation whose first frame was seen on the standby leg */
+	__u32 proof_generation; /* last one answered by a frame in the parking VLAN */
+	__u64 first_frame_ns;	/* guest's first frame of seen_generation, standby leg */
+	__u64 last_frame_ns;	/* guest's latest frame, standby leg */
+	__u64 proof_ns;		/* the frame that answered proof_generation */
+	__u32 ip4;		/* network order; guest's IPv4 address, 0: none seen */
+	__u32 ip4_source;	/* enum sfh_ip4_source */
+};
+
+/* sfh_counters, per CPU. Each frame is counted once in each field it belongs to,
+ * whether XDP or tc handled it. Bytes are frame lengths without FCS; tc adds a
+ * tag that the NIC has already stripped from the data. */
+struct sfh_counters {
+	__u64 from_wire_frames; /* reached the armed pair's PF from the wire, unicast to it: */
+	__u64 from_wire_bytes;	/* redirected to the tap, or left to macvlan */
+	__u64 to_standby_frames; /* handed to the standby device, by whatever way (wire, */
+	__u64 to_standby_bytes;	 /* bridge, another guest, broadcast) */
+	__u64 from_standby_frames; /* sent by the guest with the pair's MAC on its standby leg */
+	__u64 from_standby_bytes;
+	__u64 foreign_source_frames; /* sent by the guest with another source MAC; passed */
+	__u64 reflected_drops;	     /* came back from the wire with the guest as source */
+	__u64 parked_drops;	     /* came in the parking VLAN with the guest as source */
+};
+
+/* sfh_standby: key __u32 standby ifindex, value struct sfh_guest_key.
+ * sfh_parked: key struct sfh_guest_key with vlan 0, value the pair whose VF may
+ * be in the parking VLAN (its own VLAN is not visible there).
+ * sfh_devmap: key and value __u32 standby ifindex, taps only. */
+
+/* sfh_ports: key __u32 ifindex. What we changed on a device, so that a later
+ * run of the agent can undo exactly that. */
+enum sfh_port_role {
+	SFH_PORT_PF = 1,
+	SFH_PORT_STANDBY = 2,
+};
+enum sfh_port_flags {
+	SFH_PORT_CLSACT_OURS = 1 << 0, /* the clsact qdisc was added by us */
+	SFH_PORT_RXVLAN_WAS_ON = 1 << 1, /* RX VLAN stripping switched off for XDP */
+};
+struct sfh_port {
+	__u8 role;	   /* enum sfh_port_role */
+	__u8 standby_kind; /* enum sfh_standby_kind */
+	__u16 _pad;
+	__u32 flags; /* enum sfh_port_flags */
+};
+
+/* sfh_meta: array of one. A magic of 0 means that whoever made the pins died
+ * before it was done. */
+struct sfh_meta {
+	__u32 magic;
+	__u32 version;
+	__u32 max_pairs;
+	__u32 park_vlan;
+};
+
+/* sfh_events: ring buffer of these. */
+enum sfh_event_type {
+	SFH_EVENT_ARMED = 1,	   /* the guest's first frame armed the pair */
+	SFH_EVENT_FIRST_FRAME = 2, /* first frame since user space armed the pair */
+	SFH_EVENT_PROOF = 3,	   /* a frame of the guest came in the parking VLAN */
+	_SFH_EVENT_MAX
+};
+struct sfh_event {
+	__u32 type; /* enum sfh_event_type */
+	__u32 generation; /* guest.generation, or guest.proof_generation for PROOF */
+	struct sfh_guest_key key;
+	__u32 ifindex; /* where the frame was seen: standby device or PF */
+	__u64 ktime_ns;
+};
+
+/* Why a frame was dropped: index of sfh_drops. Numbers and names are stable; a
+ * retired one keeps its line. Below SFH_DROP_SLOTS.
+ * X(number, identifier, name, what it means) */
+#define SFH_DROPS(X)                                                                               \
+	X(0, NONE, "none", "not used")                                                             \
+	X(1, REFLECTED, "reflected",                                                               \
+	  "source is a guest running here: the NIC or the network sent its frame back")            \
+	X(2, PARKED, "parked", "a guest's frame in the parking VLAN: its VF is not in use yet")    \
+	X(3, EVENT_LOST, "event-lost", "no frame: an event found the ring buffer full")
+
+enum sfh_drop {
+#define X(num, id, name, text) SFH_DROP_##id = num,
+	SFH_DROPS(X)
+#undef X
+		_SFH_DROP_MAX
+};
+
+_Static_assert(sizeof(struct sfh_guest_key) == 12, "no padding in a hash key");
+_Static_assert(sizeof(struct sfh_guest) == 16, "abi");
+_Static_assert(sizeof(struct sfh_guest_state) == 40, "abi");
+_Static_assert(sizeof(struct sfh_counters) == 72, "abi");
+_Static_assert(sizeof(struct sfh_port) == 8, "abi");
+_Static_assert(sizeof(struct sfh_meta) == 16, "abi");
+_Static_assert(sizeof(struct sfh_event) == 32, "abi");
+_Static_assert(__builtin_offsetof(struct sfh_event, ktime_ns) == 24, "abi");
+_Static_assert(_SFH_DROP_MAX <= SFH_DROP_SLOTS, "sfh_drops is too small");
+
+#endif
