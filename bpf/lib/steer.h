@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What to do with a frame that the PF received from the wire. The same decision
+ * for tc and XDP; each entry file carries it out.
+ *
+ * When both are attached a frame that XDP passes is seen by tc as well. So XDP
+ * accounts only for frames that end there (drop, redirect), tc for all others. */
+#ifndef SFH_BPF_STEER_H
+#define SFH_BPF_STEER_H
+
+#include "lib/account.h"
+#include "lib/frame.h"
+
+const volatile __u32 sfh_park_vlan = SFH_PARK_VLAN;
+
+enum sfh_verdict {
+	SFH_PASS = 0,	  /* untouched, not counted */
+	SFH_DROP = 1,	  /* .drop says why */
+	SFH_REDIRECT = 2, /* out of .ifindex */
+	SFH_MACVLAN = 3,  /* for an armed pair on a macvtap: count, then pass */
+};
+
+struct sfh_decision {
+	enum sfh_verdict verdict;
+	enum sfh_drop drop;
+	__u32 ifindex;
+	struct sfh_guest_key pair; /* unless PASS */
+};
+
+static __always_inline bool sfh_guest_armed(const struct sfh_guest *guest,
+					    const struct sfh_guest_key *key)
+{
+	struct sfh_guest_state *state;
+
+	if (guest->armed)
+		return true;
+	if (!guest->arm_on_first_frame)
+		return false;
+	state = bpf_map_lookup_elem(&sfh_state, key);
+	return state && *(volatile __u32 *)&state->seen_generation == guest->generation;
+}
+
+/* A frame of a guest whose VF is parked came back over the wire: the VF leg
+ * carries frames. One event per proof that user space asked for. */
+static __always_inline void sfh_prove(const struct sfh_guest_key *pair, __u32 pf_ifindex)
+{
+	struct sfh_guest *guest = bpf_map_lookup_elem(&sfh_guests, pair);
+	struct sfh_guest_state *state;
+	struct sfh_event *ev;
+	__u32 want, old;
+	__u64 now;
+
+	if (!guest)
+		return;
+	want = guest->proof_generation;
+	state = bpf_map_lookup_elem(&sfh_state, pair);
+	if (!want || !state)
+		return;
+	old = *(volatile __u32 *)&state->proof_generation;
+	if (old == want)
+		return;
+	now = bpf_ktime_get_ns();
+	ev = sfh_event_reserve(SFH_EVENT_PROOF, pair, pf_ifindex, now);
+	if (!ev) /* the next frame tries again */
+		return;
+	if (__sync_val_compare_and_swap(&state->proof_generation, old, want) != old) {
+		bpf_ringbuf_discard(ev, 0);
+		return;
+	}
+	state->proof_ns = now;
+	ev->generation = want;
+	bpf_ringbuf_submit(ev, 0);
+}
+
+static __always_inline void sfh_decide(const struct sfh_frame *f, __u32 pf_ifindex,
+				       struct sfh_decision *d)
+{
+	struct sfh_guest_key key = { .pf_ifindex = pf_ifindex };
+	struct sfh_guest_key *parked;
+	struct sfh_guest *guest;
+
+	d->verdict = SFH_PASS;
+
+	__builtin_memcpy(key.mac, f->src, 6);
+	if (f->vlan && f->vlan == sfh_park_vlan) {
+		/* Somebody else may really use this VLAN: only our guests' frames
+		 * stop here. */
+		parked = bpf_map_lookup_elem(&sfh_parked, &key);
+		if (!parked)
+			return;
+		d->pair = *parked;
+		d->drop = SFH_DROP_PARKED;
+		d->verdict = SFH_DROP;
+		sfh_prove(&d->pair, pf_ifindex);
+		return;
+	}
+
+	key.vlan = f->vlan;
+	guest = bpf_map_lookup_elem(&sfh_guests, &key);
+	if (guest && sfh_guest_armed(guest, &key)) {
+		d->pair = key;
+		d->drop = SFH_DROP_REFLECTED;
+		d->verdict = SFH_DROP;
+		return;
+	}
+
+	/* Bridge and macvlan replicate what is for everybody. */
+	if (sfh_is_multicast(f->dst))
+		return;
+	__builtin_memcpy(key.mac, f->dst, 6);
+	guest = bpf_map_lookup_elem(&sfh_guests, &key);
+	if (!guest || !sfh_guest_armed(guest, &key))
+		return;
+	d->pair = key;
+	d->ifindex = guest->standby_ifindex;
+	if (guest->standby_kind == SFH_STANDBY_TAP && d->ifindex)
+		d->verdict = SFH_REDIRECT;
+	else if (guest->standby_kind == SFH_STANDBY_MACVTAP)
+		d->verdict = SFH_MACVLAN;
+}
+
+static __always_inline void sfh_account_drop(const struct sfh_decision *d)
+{
+	struct sfh_counters *c = sfh_counters_of(&d->pair);
+
+	sfh_count_drop(d->drop);
+	if (!c)
+		return;
+	if (d->drop == SFH_DROP_REFLECTED)
+		c->reflected_drops++;
+	else
+		c->parked_drops++;
+}
+
+#endif

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* Native XDP on a PF: the accelerator where the driver takes it. What it passes
+ * is decided again, and counted, by pf_tc. Needs RX VLAN stripping off. */
+#include "vmlinux.h"
+#include <bpf/bpf_helpers.h>
+#include "lib/steer.h"
+
+/* frags: drivers with a jumbo MTU take no other program. Only the first buffer
+ * is looked at. */
+SEC("xdp.frags")
+int sfh_pf_xdp(struct xdp_md *xdp)
+{
+	void *data = (void *)(long)xdp->data, *data_end = (void *)(long)xdp->data_end;
+	struct sfh_decision d = {};
+	struct sfh_counters *c;
+	struct sfh_frame f;
+	__u64 bytes;
+	long rc;
+
+	if (sfh_frame_parse(data, data_end, 0, 0, &f) != SFH_PARSED)
+		return XDP_PASS;
+	sfh_decide(&f, xdp->ingress_ifindex, &d);
+	if (d.verdict == SFH_DROP) {
+		sfh_account_drop(&d);
+		return XDP_DROP;
+	}
+	if (d.verdict != SFH_REDIRECT)
+		return XDP_PASS;
+
+	/* A tap takes no frame of several buffers from XDP: tc's turn. */
+	bytes = bpf_xdp_get_buff_len(xdp);
+	if (bytes != (__u64)(data_end - data))
+		return XDP_PASS;
+	/* XDP_PASS when the devmap does not have the tap. */
+	rc = bpf_redirect_map(&sfh_devmap, d.ifindex, XDP_PASS);
+	if (rc != XDP_REDIRECT)
+		return (int)rc;
+	c = sfh_counters_of(&d.pair);
+	if (c) {
+		c->from_wire_frames++;
+		c->from_wire_bytes += bytes;
+		/* The tap's own hook is not passed on this way. */
+		c->to_standby_frames++;
+		c->to_standby_bytes += bytes;
+	}
+	return (int)rc;
+}
+
+char _license[] SEC("license") = "GPL";
