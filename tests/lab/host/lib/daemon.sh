@@ -1,0 +1,57 @@
+# start, stop, restart and pid for one daemon. Sourced, with these set:
+#   NAME, PROGRAM (and its arguments in RUN), LOG, and the function is_ready.
+# shellcheck shell=sh
+
+PIDFILE=/run/sfhybrid-lab/$NAME.pid
+
+daemon_pid() {
+	pid=$(cat "$PIDFILE" 2>/dev/null) || return 1
+	[ "$(readlink "/proc/$pid/exe")" = "$(readlink -f "$PROGRAM")" ] && echo "$pid"
+}
+
+daemon_start() {
+	if daemon_pid >/dev/null; then
+		return 0
+	fi
+	mkdir -p /run/sfhybrid-lab
+	# shellcheck disable=SC2086 # RUN is a list of words
+	setsid $RUN </dev/null >>"$LOG" 2>&1 &
+	pid=$!
+	echo "$pid" >"$PIDFILE"
+	n=0
+	until is_ready; do
+		n=$((n + 1))
+		if ! kill -0 "$pid" 2>/dev/null || [ $n -ge 600 ]; then
+			echo "$NAME did not start; the end of $LOG:" >&2
+			tail -n 20 "$LOG" >&2
+			return 1
+		fi
+		sleep 0.1
+	done
+}
+
+daemon_stop() {
+	pid=$(daemon_pid) || return 0
+	kill "$pid"
+	n=0
+	while [ -d "/proc/$pid" ]; do
+		n=$((n + 1))
+		if [ $n -ge 200 ]; then
+			echo "$NAME ($pid) did not end within 20 s: killed" >&2
+			kill -9 "$pid"
+			return 1
+		fi
+		sleep 0.1
+	done
+}
+
+case ${1-} in
+start) daemon_start ;;
+stop) daemon_stop ;;
+restart) daemon_stop && daemon_start ;;
+pid) daemon_pid ;;
+*)
+	echo "usage: $NAME start|stop|restart|pid" >&2
+	exit 2
+	;;
+esac

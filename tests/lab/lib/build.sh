@@ -1,0 +1,86 @@
+# What is compiled or staged for the hosts. All of it lands in build/lab/.
+# shellcheck shell=bash
+
+tools_build() {
+	local tool
+	mkdir -p "$BIN"
+	for tool in labd labx; do
+		[[ $BIN/$tool -nt $LAB_SRC/$tool.c && $BIN/$tool -nt $LAB_SRC/labproto.h ]] && continue
+		# Static: labd also runs in a guest that has no libraries.
+		gcc -std=gnu11 -O2 -Wall -Wextra -Wshadow -static -o "$BIN/$tool.new" "$LAB_SRC/$tool.c"
+		mv "$BIN/$tool.new" "$BIN/$tool"
+	done
+}
+
+is_newer_than_all() {
+	local file=$1 source
+	shift
+	[[ -e $file ]] || return 1
+	for source in "$@"; do
+		[[ $file -nt $source ]] || return 1
+	done
+}
+
+# Everything a lab needs that does not depend on the lab: once, then cached.
+cache_build() {
+	mkdir -p "$CACHE"
+	exec {lock}>"$CACHE/.lock"
+	flock "$lock"
+	tools_build
+	rootfs_locate || rootfs_build
+	HOST_INITRAMFS=${ROOTFS%/root}/host.cpio
+	GUEST_INITRAMFS=${ROOTFS%/root}/guest.cpio
+	is_newer_than_all "$HOST_INITRAMFS" "$LAB_SRC/lib/initramfs.sh" "$LAB_SRC/host/initramfs-init" ||
+		host_initramfs "$HOST_INITRAMFS"
+	is_newer_than_all "$GUEST_INITRAMFS" "$LAB_SRC/lib/initramfs.sh" "$LAB_SRC"/guest/* "$BIN/labd" ||
+		guest_initramfs "$GUEST_INITRAMFS"
+	kvm_probe
+	exec {lock}>&-
+}
+
+# product_stage DIR: the built tree, as 'make install' lays it out.
+product_stage() {
+	local log=$RUN/install.log
+	mkdir -p "$1"
+	if ! make -s -C "$REPO" install DESTDIR="$1" PREFIX=/usr >"$log" 2>&1; then
+		tail -n 15 "$log" >&2
+		say "'make install' failed: the hosts come up without sfhybrid"
+		rm -rf "$1"
+		mkdir -p "$1"
+	fi
+}
+
+# host_overlay HOST PRODUCT_DIR: the tar that is laid over the host's root.
+host_overlay() {
+	local host=$1 product=$2 dir=$RUN/$1.overlay lib n peer
+	lib=$dir/usr/lib/sfhybrid-lab
+	mkdir -p "$lib/guest" "$dir"/etc/{libvirt,modprobe.d} "$dir/var/lib/libvirt/images"
+	cp "$LAB_SRC"/host/lib/* "$lib/"
+	cp "$BIN/labd" "$lib/"
+	cp "$GUEST_INITRAMFS" "$lib/guest/initramfs"
+	ln -s "/boot/$(basename "$(readlink "$KERNEL")")" "$lib/guest/vmlinuz"
+	cp "$LAB_SRC/host/etc/inittab" "$dir/etc/"
+	cp "$LAB_SRC"/host/etc/{qemu,libvirtd}.conf "$dir/etc/libvirt/"
+	n=${host#host}
+	# Hosts that share a UUID are one host to libvirt, which then refuses to migrate.
+	printf 'host_uuid = "5f4b1d00-0000-4000-8000-%012d"\n' "$n" >>"$dir/etc/libvirt/libvirtd.conf"
+	printf '%032d\n' "$n" >"$dir/etc/machine-id"
+	printf '%s\n' "$host" >"$dir/etc/hostname"
+	{
+		printf '127.0.0.1 localhost\n'
+		for peer in host1 host2; do
+			printf '%s %s\n' "$(mgmt_addr "$peer")" "$peer"
+		done
+	} >"$dir/etc/hosts"
+	printf "LAB_HOST=%s\nLAB_MGMT_MAC=%s\nLAB_MGMT_ADDR=%s\n" \
+		"$host" "$(mgmt_mac "$host")" "$(mgmt_addr "$host")" >"$dir/etc/sfhybrid-lab.conf"
+	cp -a "$product/." "$dir/"
+	tree_tar "$dir" >"$RUN/$host.tar"
+	rm -rf "$dir"
+}
+
+# Files and links only: an entry for a directory would replace the link
+# that /lib is on the host.
+tree_tar() {
+	(cd "$1" && find . ! -type d -print0 | tar -c --null --owner=0 --group=0 --no-recursion -T -)
+}
