@@ -15,7 +15,7 @@ static const char ddl[] =
 	"CREATE TABLE pfs (dev TEXT PRIMARY KEY, network TEXT NOT NULL, ifindex INT NOT NULL,"
 	"  generation INT NOT NULL, bdf TEXT NOT NULL, driver TEXT NOT NULL, xdp TEXT NOT NULL,"
 	"  orig_num_vfs INT NOT NULL, orig_autoprobe INT NOT NULL, orig_up INT NOT NULL,"
-	"  orig_rxvlan INT NOT NULL, bridged INT NOT NULL, parklink INT NOT NULL);"
+	"  bridged INT NOT NULL, parklink INT NOT NULL);"
 	"CREATE TABLE vfs (pf TEXT NOT NULL, vf INT NOT NULL, bdf TEXT NOT NULL UNIQUE,"
 	"  orig_driver TEXT NOT NULL, PRIMARY KEY (pf, vf));"
 	"CREATE TABLE leases (pf TEXT NOT NULL, vf INT NOT NULL, bdf TEXT NOT NULL UNIQUE,"
@@ -86,11 +86,11 @@ int sfh_ledger_pf_put(struct sfh_ledger *l, const struct sfh_ledger_pf *row, str
 	char bdf[SFH_BDF_STRLEN];
 
 	return sfh_db_run(l->db, err,
-			  "INSERT OR REPLACE INTO pfs VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)",
-			  "ssilsssiiiiii", row->dev, row->network, row->ifindex,
+			  "INSERT OR REPLACE INTO pfs VALUES (?,?,?,?,?,?,?,?,?,?,?,?)",
+			  "ssilsssiiiii", row->dev, row->network, row->ifindex,
 			  (int64_t)row->generation, sfh_bdf_format(&row->bdf, bdf), row->driver,
 			  row->xdp, (int)row->orig_num_vfs, row->orig_autoprobe, row->orig_up,
-			  row->orig_rxvlan, row->bridged, row->parklink);
+			  row->bridged, row->parklink);
 }
 
 int sfh_ledger_pf_del(struct sfh_ledger *l, const char *dev, struct sfh_error *err)
@@ -150,9 +150,8 @@ static int fill_pf(sqlite3_stmt *s, void *arg)
 		.orig_num_vfs = (unsigned)sqlite3_column_int(s, 7),
 		.orig_autoprobe = sqlite3_column_int(s, 8),
 		.orig_up = sqlite3_column_int(s, 9),
-		.orig_rxvlan = sqlite3_column_int(s, 10),
-		.bridged = sqlite3_column_int(s, 11),
-		.parklink = sqlite3_column_int(s, 12),
+		.bridged = sqlite3_column_int(s, 10),
+		.parklink = sqlite3_column_int(s, 11),
 	};
 	char bdf[SFH_BDF_STRLEN];
 

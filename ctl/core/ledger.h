@@ -37,7 +37,6 @@ struct sfh_ledger_pf {
 	unsigned orig_num_vfs;
 	bool orig_autoprobe;
 	bool orig_up;
-	int orig_rxvlan; /* 0, 1, or -1: the driver has no such switch */
 	bool bridged;    /* we made it a port of the network's bridge */
 	bool parklink;   /* we made its parking VLAN link */
 };

@@ -1,11 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "ctl/core/netlink.h"
 
-#include <linux/ethtool.h>
 #include <linux/if.h>
 #include <linux/if_link.h>
 #include <linux/rtnetlink.h>
-#include <linux/sockios.h>
 #include <netlink/errno.h>
 #include <netlink/netlink.h>
 #include <netlink/route/addr.h>
@@ -15,8 +13,6 @@
 #include <netlink/route/link/vlan.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/ioctl.h>
-#include <sys/socket.h>
 
 struct sfh_nl {
 	struct nl_sock *sock;
@@ -319,38 +315,4 @@ int sfh_nl_ports(struct sfh_nl *nl, int master, struct sfh_link *ports, size_t n
 			fill_link(link, &ports[found++]);
 	}
 	return found;
-}
-
-static int ethtool(const char *dev, struct ethtool_value *value)
-{
-	_cleanup_close_ int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	struct ifreq ifr = { .ifr_data = (void *)value };
-
-	if (fd < 0)
-		return -errno;
-	if (sfh_strcpy(ifr.ifr_name, sizeof(ifr.ifr_name), dev) < 0)
-		return -EINVAL;
-	return ioctl(fd, SIOCETHTOOL, &ifr) < 0 ? -errno : 0;
-}
-
-int sfh_ethtool_rxvlan_get(const char *dev, bool *ret)
-{
-	struct ethtool_value v = { .cmd = ETHTOOL_GFLAGS };
-	int r = ethtool(dev, &v);
-
-	if (r == 0)
-		*ret = v.data & ETH_FLAG_RXVLAN;
-	return r;
-}
-
-int sfh_ethtool_rxvlan_set(const char *dev, bool on)
-{
-	struct ethtool_value v = { .cmd = ETHTOOL_GFLAGS };
-	int r = ethtool(dev, &v);
-
-	if (r < 0)
-		return r;
-	v.cmd = ETHTOOL_SFLAGS;
-	v.data = on ? v.data | ETH_FLAG_RXVLAN : v.data & ~(uint32_t)ETH_FLAG_RXVLAN;
-	return ethtool(dev, &v);
 }

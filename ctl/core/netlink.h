@@ -57,9 +57,4 @@ int sfh_nl_addr_count(struct sfh_nl *nl, int ifindex, unsigned *ret, struct sfh_
 int sfh_nl_ports(struct sfh_nl *nl, int master, struct sfh_link *ports, size_t n,
 		 struct sfh_error *err);
 
-/* ethtool's rxvlan: whether the NIC strips VLAN tags on receive. -EOPNOTSUPP
- * where the driver has no such switch. */
-int sfh_ethtool_rxvlan_get(const char *dev, bool *ret);
-int sfh_ethtool_rxvlan_set(const char *dev, bool on);
-
 #endif

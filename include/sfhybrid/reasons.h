@@ -29,7 +29,8 @@
 	X(15, VF_REFUSED, "vf-refused", "the PF's driver refused a VF setting, see history")       \
 	X(16, PLUG_FAILED, "plug-failed", "libvirt or QEMU refused the VF, see history")           \
 	X(17, PAUSED, "paused", "the guest's CPUs are stopped")                                    \
-	X(18, NOT_Q35, "not-q35", "only q35 guests have the PCIe ports that a VF needs")
+	X(18, NOT_Q35, "not-q35", "only q35 guests have the PCIe ports that a VF needs")           \
+	X(19, SILENT, "silent", "the guest has not sent a frame yet: it is still booting")
 
 enum sfh_reason {
 #define X(num, id, name, text) SFH_REASON_##id = num,

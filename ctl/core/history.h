@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Every switch of a pair between its legs, kept across reboots. SQLite under
+ * /var/lib/sfhybrid. */
+#ifndef SFH_CORE_HISTORY_H
+#define SFH_CORE_HISTORY_H
+
+#include "ctl/core/ledger.h"
+
+#define SFH_HISTORY_SCHEMA 1
+#define SFH_SWITCH_STEPS 12
+
+struct sfh_switch_step {
+	const char *name; /* a literal */
+	uint64_t at_ns;	  /* CLOCK_MONOTONIC */
+};
+
+struct sfh_switch {
+	uint64_t wall_ms; /* CLOCK_REALTIME when it began */
+	char domain[SFH_UUID_STRLEN];
+	char domain_name[SFH_NAME_MAX];
+	char network[SFH_NAME_MAX];
+	struct sfh_mac mac;
+	bool to_vf;
+	char cause[24]; /* start, request, migration, network-down, … */
+	char vf_bdf[SFH_BDF_STRLEN];
+	bool ok;
+	char error[256]; /* why not, if !ok */
+	uint64_t begin_ns, end_ns;
+	struct sfh_switch_step steps[SFH_SWITCH_STEPS];
+	unsigned nsteps;
+};
+
+struct sfh_history;
+
+int sfh_history_open(const char *path, bool writable, struct sfh_history **ret,
+		     struct sfh_error *err);
+void sfh_history_close(struct sfh_history **history);
+int sfh_history_add(struct sfh_history *h, const struct sfh_switch *sw, struct sfh_error *err);
+
+/* A row as read back: `steps` is "name=ms name=ms …", offsets from the start. */
+struct sfh_history_row {
+	int64_t id;
+	uint64_t wall_ms;
+	char domain[SFH_UUID_STRLEN];
+	char domain_name[SFH_NAME_MAX];
+	char network[SFH_NAME_MAX];
+	struct sfh_mac mac;
+	bool to_vf;
+	char cause[24];
+	char vf_bdf[SFH_BDF_STRLEN];
+	bool ok;
+	char error[256];
+	double total_ms;
+	char steps[512];
+};
+/* The newest `limit` rows (0: all), oldest of them first; of one domain (name
+ * or UUID) if `domain` is not NULL. */
+int sfh_history_rows(struct sfh_history *h, const char *domain, unsigned limit,
+		     int (*cb)(void *ctx, const struct sfh_history_row *row), void *ctx);
+
+#endif

@@ -1,0 +1,456 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* Pairs: map updates only. The rules of who writes what are in abi.h. */
+#include "ctl/core/steer_priv.h"
+
+#include <bpf/bpf.h>
+
+#define KEY_TEXT 48
+
+/* "52:54:00:12:34:56 vlan 7 on eth0" */
+static const char *key_text(const struct sfh_guest_key *key, char buf[KEY_TEXT])
+{
+	char mac[SFH_MAC_STRLEN], name[32];
+	struct sfh_mac m;
+
+	memcpy(m.b, key->mac, 6);
+	(void)sfh_mac_format(&m, mac);
+	(void)sfh_steer_ifname(key->pf_ifindex, name);
+	if (key->vlan)
+		(void)snprintf(buf, KEY_TEXT, "%s vlan %u on %.16s", mac, key->vlan, name);
+	else
+		(void)snprintf(buf, KEY_TEXT, "%s on %.16s", mac, name);
+	return buf;
+}
+
+static uint32_t next_generation(uint32_t g)
+{
+	return g + 1 ? g + 1 : 1;
+}
+
+static int lookup(const struct sfh_steer *s, enum sfh_map map, const void *key, void *value)
+{
+	return bpf_map_lookup_elem(s->map[map], key, value) < 0 ? -errno : 0;
+}
+
+static int update(const struct sfh_steer *s, enum sfh_map map, const void *key, const void *value)
+{
+	return bpf_map_update_elem(s->map[map], key, value, BPF_ANY) < 0 ? -errno : 0;
+}
+
+/* What is not there is no failure. */
+static int forget(const struct sfh_steer *s, enum sfh_map map, const void *key)
+{
+	return bpf_map_delete_elem(s->map[map], key) < 0 && errno != ENOENT ? -errno : 0;
+}
+
+static bool same_key(const struct sfh_guest_key *a, const struct sfh_guest_key *b)
+{
+	return memcmp(a, b, sizeof(*a)) == 0;
+}
+
+static bool armed(const struct sfh_guest *g, const struct sfh_guest_state *st)
+{
+	return g->armed || (g->arm_on_first_frame && st->seen_generation == g->generation);
+}
+
+static int read_pair(const struct sfh_steer *s, const struct sfh_guest_key *key,
+		     struct sfh_guest *g, struct sfh_guest_state *st)
+{
+	int r = lookup(s, SFH_MAP_GUESTS, key, g);
+
+	return r < 0 ? r : lookup(s, SFH_MAP_STATE, key, st);
+}
+
+/* The same, for a caller that a person reads. */
+static int need_pair(struct sfh_steer *s, const struct sfh_guest_key *key, struct sfh_guest *g,
+		     struct sfh_guest_state *st, struct sfh_error *err)
+{
+	char buf[KEY_TEXT];
+	int r = sfh_steer_writable(s, err);
+
+	if (r < 0)
+		return r;
+	r = read_pair(s, key, g, st);
+	if (r == -ENOENT)
+		return sfh_err(err, r, "%s has no steering entry", key_text(key, buf));
+	if (r < 0)
+		return sfh_err(err, r, "cannot read the steering entry of %s: %s",
+			       key_text(key, buf), strerror(-r));
+	return 0;
+}
+
+static int write_guest(struct sfh_steer *s, const struct sfh_guest_key *key,
+		       const struct sfh_guest *g, struct sfh_error *err)
+{
+	int r = update(s, SFH_MAP_GUESTS, key, g);
+	char buf[KEY_TEXT];
+
+	if (r < 0)
+		return sfh_err(err, r, "cannot write the steering entry of %s: %s",
+			       key_text(key, buf), strerror(-r));
+	return 0;
+}
+
+/* --- stage ----------------------------------------------------------------------------- */
+
+static int check_key(const struct sfh_steer *s, const struct sfh_guest_key *key,
+		     struct sfh_error *err)
+{
+	struct sfh_mac m;
+	char buf[KEY_TEXT];
+
+	memcpy(m.b, key->mac, 6);
+	if (!key->pf_ifindex || sfh_mac_is_zero(&m) || sfh_mac_is_multicast(&m))
+		return sfh_err(err, -EINVAL, "%s is no address of a guest's NIC",
+			       key_text(key, buf));
+	if (key->vlan > SFH_VLAN_MAX || key->vlan == s->park_vlan)
+		return sfh_err(err, -EINVAL, "a guest cannot use VLAN %u: it is %s", key->vlan,
+			       key->vlan == s->park_vlan ? "the parking VLAN" : "above 4094");
+	return 0;
+}
+
+static struct sfh_guest_key parked_key(const struct sfh_guest_key *key)
+{
+	struct sfh_guest_key k = *key;
+
+	k.vlan = 0;
+	return k;
+}
+
+/* The standby device's entries; on failure none is left. */
+static int map_standby(struct sfh_steer *s, const struct sfh_guest_key *key, uint32_t ifindex,
+		       enum sfh_standby_kind kind, struct sfh_error *err)
+{
+	struct sfh_guest_key other;
+	struct sfh_guest g;
+	char buf[KEY_TEXT], name[32];
+	bool ours;
+	int r;
+
+	if (!ifindex)
+		return 0;
+	ours = lookup(s, SFH_MAP_STANDBY, &ifindex, &other) == 0;
+	if (ours && !same_key(&other, key) && lookup(s, SFH_MAP_GUESTS, &other, &g) == 0)
+		return sfh_err(err, -EEXIST, "%s is the standby device of %s already",
+			       sfh_steer_ifname(ifindex, name), key_text(&other, buf));
+	r = update(s, SFH_MAP_STANDBY, &ifindex, key);
+	if (r == 0 && kind == SFH_STANDBY_TAP)
+		r = update(s, SFH_MAP_DEVMAP, &ifindex, &ifindex);
+	else if (r == 0)
+		r = forget(s, SFH_MAP_DEVMAP, &ifindex);
+	if (r < 0) {
+		if (!ours)
+			(void)forget(s, SFH_MAP_STANDBY, &ifindex);
+		return sfh_err(err, r, "cannot make %s the standby device of %s: %s",
+			       sfh_steer_ifname(ifindex, name), key_text(key, buf), strerror(-r));
+	}
+	return 0;
+}
+
+static void unmap_standby(struct sfh_steer *s, const struct sfh_guest_key *key, uint32_t ifindex)
+{
+	struct sfh_guest_key owner;
+
+	if (!ifindex || lookup(s, SFH_MAP_STANDBY, &ifindex, &owner) < 0 || !same_key(&owner, key))
+		return;
+	(void)forget(s, SFH_MAP_STANDBY, &ifindex);
+	(void)forget(s, SFH_MAP_DEVMAP, &ifindex);
+}
+
+/* Everything of a pair but the entry in sfh_guests, which comes last and goes
+ * first: the programs reach the others only through it. */
+static void forget_pair(struct sfh_steer *s, const struct sfh_guest_key *key)
+{
+	struct sfh_guest_key alias = parked_key(key), owner;
+
+	if (lookup(s, SFH_MAP_PARKED, &alias, &owner) == 0 && same_key(&owner, key))
+		(void)forget(s, SFH_MAP_PARKED, &alias);
+	(void)forget(s, SFH_MAP_STATE, key);
+	(void)forget(s, SFH_MAP_COUNTERS, key);
+}
+
+static int create_pair(struct sfh_steer *s, const struct sfh_guest_key *key,
+		       const struct sfh_guest *g, struct sfh_error *err)
+{
+	_cleanup_free_ struct sfh_counters *zero = calloc((size_t)s->cpus, sizeof(*zero));
+	struct sfh_guest_key alias = parked_key(key), owner;
+	struct sfh_guest_state state = {};
+	char buf[KEY_TEXT];
+	int r;
+
+	if (!zero)
+		return -ENOMEM;
+	r = update(s, SFH_MAP_STATE, key, &state);
+	if (r == 0)
+		r = update(s, SFH_MAP_COUNTERS, key, zero);
+	/* With one MAC on several VLANs the first pair gets the frames in the parking
+	 * VLAN, until sfh_steer_want_proof() says which one is really parked. */
+	if (r == 0 && lookup(s, SFH_MAP_PARKED, &alias, &owner) == -ENOENT)
+		r = update(s, SFH_MAP_PARKED, &alias, key);
+	if (r == 0)
+		r = map_standby(s, key, g->standby_ifindex, g->standby_kind, err);
+	if (r == 0 && (r = update(s, SFH_MAP_GUESTS, key, g)) < 0)
+		unmap_standby(s, key, g->standby_ifindex);
+	if (r == 0)
+		return 0;
+	forget_pair(s, key);
+	if (r == -E2BIG)
+		return sfh_err(err, r, "cannot steer %s: all %u steering entries are in use",
+			       key_text(key, buf), s->max_pairs);
+	return sfh_err(err, r, "cannot steer %s: %s", key_text(key, buf), strerror(-r));
+}
+
+static int change_pair(struct sfh_steer *s, const struct sfh_guest_key *key,
+		       const struct sfh_guest *old, const struct sfh_guest_state *seen,
+		       struct sfh_guest *g, bool arm_on_first_frame, struct sfh_error *err)
+{
+	struct sfh_guest_state state;
+	int r;
+
+	if (armed(old, seen)) {
+		g->armed = 1;
+		/* Keep the trace of who armed it if that is still asked for. */
+		if (arm_on_first_frame && !old->armed)
+			g->armed = 0;
+		else
+			g->arm_on_first_frame = 0;
+	} else {
+		g->arm_on_first_frame = arm_on_first_frame;
+		if (arm_on_first_frame && !old->arm_on_first_frame)
+			g->generation = next_generation(g->generation);
+	}
+	r = map_standby(s, key, g->standby_ifindex, g->standby_kind, err);
+	if (r == 0)
+		r = write_guest(s, key, g, err);
+	if (r < 0) {
+		if (g->standby_ifindex != old->standby_ifindex)
+			unmap_standby(s, key, g->standby_ifindex);
+		return r;
+	}
+	if (old->standby_ifindex != g->standby_ifindex)
+		unmap_standby(s, key, old->standby_ifindex);
+	/* The frame that it waited for may have come while we wrote that it need not wait
+	 * any more; its event has been sent, so it counts. */
+	if (old->arm_on_first_frame && !g->arm_on_first_frame && !g->armed &&
+	    lookup(s, SFH_MAP_STATE, key, &state) == 0 && state.seen_generation == g->generation) {
+		g->armed = 1;
+		return write_guest(s, key, g, err);
+	}
+	return 0;
+}
+
+int sfh_steer_stage(struct sfh_steer *s, const struct sfh_guest_key *key, uint32_t standby_ifindex,
+		    enum sfh_standby_kind kind, bool arm_on_first_frame, struct sfh_error *err)
+{
+	struct sfh_guest old, g = { .generation = 1, .arm_on_first_frame = arm_on_first_frame };
+	struct sfh_guest_state state;
+	char buf[KEY_TEXT];
+	int r = sfh_steer_writable(s, err);
+
+	if (r == 0)
+		r = check_key(s, key, err);
+	if (r < 0)
+		return r;
+	if ((unsigned int)kind >= _SFH_STANDBY_MAX)
+		return sfh_err(err, -EINVAL, "%d is no kind of standby device", (int)kind);
+	r = read_pair(s, key, &old, &state);
+	if (r < 0 && r != -ENOENT)
+		return sfh_err(err, r, "cannot read the steering entry of %s: %s",
+			       key_text(key, buf), strerror(-r));
+	if (r == 0)
+		g = old;
+	g.standby_ifindex = standby_ifindex;
+	g.standby_kind = (uint8_t)kind;
+	if (r == -ENOENT)
+		return create_pair(s, key, &g, err);
+	return change_pair(s, key, &old, &state, &g, arm_on_first_frame, err);
+}
+
+static int adopt_alias(const struct sfh_pair_view *view, void *ctx)
+{
+	const struct sfh_guest_key *alias = ctx;
+	struct sfh_guest_key mine = parked_key(&view->key);
+
+	return same_key(&mine, alias);
+}
+
+int sfh_steer_unstage(struct sfh_steer *s, const struct sfh_guest_key *key, struct sfh_error *err)
+{
+	struct sfh_guest_key alias = parked_key(key), pair, next;
+	struct sfh_guest g;
+	char buf[KEY_TEXT];
+	int r = sfh_steer_writable(s, err);
+
+	if (r < 0)
+		return r;
+	if (lookup(s, SFH_MAP_GUESTS, key, &g) == 0) {
+		r = forget(s, SFH_MAP_GUESTS, key);
+		if (r < 0)
+			return sfh_err(err, r, "cannot forget the steering entry of %s: %s",
+				       key_text(key, buf), strerror(-r));
+		unmap_standby(s, key, g.standby_ifindex);
+	}
+	forget_pair(s, key);
+	/* The same MAC on another VLAN inherits the parking VLAN. */
+	if (lookup(s, SFH_MAP_PARKED, &alias, &pair) == -ENOENT) {
+		r = bpf_map_get_next_key(s->map[SFH_MAP_GUESTS], NULL, &next);
+		while (r == 0) {
+			struct sfh_pair_view view = { .key = next };
+
+			if (adopt_alias(&view, &alias)) {
+				(void)update(s, SFH_MAP_PARKED, &alias, &next);
+				break;
+			}
+			pair = next;
+			r = bpf_map_get_next_key(s->map[SFH_MAP_GUESTS], &pair, &next);
+		}
+	}
+	return 0;
+}
+
+/* --- arm ---------------------------------------------------------------------------------- */
+
+int sfh_steer_arm(struct sfh_steer *s, const struct sfh_guest_key *key, struct sfh_error *err)
+{
+	struct sfh_guest_state state;
+	struct sfh_guest g;
+	int r = need_pair(s, key, &g, &state, err);
+
+	if (r < 0 || armed(&g, &state))
+		return r;
+	g.armed = 1;
+	g.arm_on_first_frame = 0;
+	g.generation = next_generation(g.generation);
+	return write_guest(s, key, &g, err);
+}
+
+int sfh_steer_disarm(struct sfh_steer *s, const struct sfh_guest_key *key, struct sfh_error *err)
+{
+	struct sfh_guest_state state;
+	struct sfh_guest g;
+	int r = need_pair(s, key, &g, &state, err);
+
+	if (r < 0 || (!g.armed && !g.arm_on_first_frame))
+		return r;
+	g.armed = 0;
+	g.arm_on_first_frame = 0;
+	g.generation = next_generation(g.generation);
+	return write_guest(s, key, &g, err);
+}
+
+int sfh_steer_want_proof(struct sfh_steer *s, const struct sfh_guest_key *key, bool on,
+			 struct sfh_error *err)
+{
+	struct sfh_guest_key alias = parked_key(key);
+	struct sfh_guest_state state;
+	struct sfh_guest g;
+	char buf[KEY_TEXT];
+	int r = need_pair(s, key, &g, &state, err);
+
+	if (r < 0)
+		return r;
+	if (on) {
+		r = update(s, SFH_MAP_PARKED, &alias, key);
+		if (r < 0)
+			return sfh_err(err, r, "cannot watch the parking VLAN for %s: %s",
+				       key_text(key, buf), strerror(-r));
+		g.proof_generation = next_generation(state.proof_generation);
+	} else {
+		g.proof_generation = 0;
+	}
+	return write_guest(s, key, &g, err);
+}
+
+/* --- look --------------------------------------------------------------------------------- */
+
+static void sum(struct sfh_counters *to, const struct sfh_counters *c)
+{
+	to->from_wire_frames += c->from_wire_frames;
+	to->from_wire_bytes += c->from_wire_bytes;
+	to->to_standby_frames += c->to_standby_frames;
+	to->to_standby_bytes += c->to_standby_bytes;
+	to->from_standby_frames += c->from_standby_frames;
+	to->from_standby_bytes += c->from_standby_bytes;
+	to->foreign_source_frames += c->foreign_source_frames;
+	to->reflected_drops += c->reflected_drops;
+	to->parked_drops += c->parked_drops;
+}
+
+int sfh_steer_get(struct sfh_steer *s, const struct sfh_guest_key *key, struct sfh_pair_view *ret)
+{
+	_cleanup_free_ struct sfh_counters *c = calloc((size_t)s->cpus, sizeof(*c));
+	struct sfh_guest_state st;
+	struct sfh_pair_view v;
+	struct sfh_guest g;
+	int r;
+
+	if (!c)
+		return -ENOMEM;
+	r = read_pair(s, key, &g, &st);
+	if (r == 0)
+		r = lookup(s, SFH_MAP_COUNTERS, key, c);
+	if (r < 0)
+		return r;
+	v = (struct sfh_pair_view){
+		.key = *key,
+		.standby_ifindex = g.standby_ifindex,
+		.standby_kind = g.standby_kind,
+		.armed = armed(&g, &st),
+		.proof_wanted = g.proof_generation && g.proof_generation != st.proof_generation,
+		.ip4 = st.ip4,
+		.ip4_source = st.ip4_source,
+		.generation = g.generation,
+		.first_frame_ns = st.seen_generation == g.generation ? st.first_frame_ns : 0,
+		.last_frame_ns = st.last_frame_ns,
+		.proof_ns = st.proof_ns,
+	};
+	v.armed_by_frame = v.armed && !g.armed;
+	v.arm_on_first_frame = g.arm_on_first_frame && !v.armed;
+	for (int i = 0; i < s->cpus; i++)
+		sum(&v.counters, &c[i]);
+	*ret = v;
+	return 0;
+}
+
+int sfh_steer_foreach(struct sfh_steer *s, int (*cb)(const struct sfh_pair_view *view, void *ctx),
+		      void *ctx)
+{
+	struct sfh_guest_key key, next;
+	/* A reader beside a writer that deletes may be sent back to the start. */
+	uint64_t limit = 2ull * s->max_pairs;
+	int more = bpf_map_get_next_key(s->map[SFH_MAP_GUESTS], NULL, &next);
+
+	while (more == 0 && limit--) {
+		struct sfh_pair_view view;
+		int r;
+
+		key = next;
+		/* Before cb, which may delete `key`. */
+		more = bpf_map_get_next_key(s->map[SFH_MAP_GUESTS], &key, &next);
+		r = sfh_steer_get(s, &key, &view);
+		if (r == -ENOENT)
+			continue;
+		if (r == 0)
+			r = cb(&view, ctx);
+		if (r != 0)
+			return r;
+	}
+	return 0;
+}
+
+int sfh_steer_drops(struct sfh_steer *s, enum sfh_drop reason, uint64_t *ret)
+{
+	_cleanup_free_ uint64_t *n = calloc((size_t)s->cpus, sizeof(*n));
+	uint32_t key = (uint32_t)reason;
+	int r;
+
+	if (!n)
+		return -ENOMEM;
+	r = lookup(s, SFH_MAP_DROPS, &key, n);
+	if (r < 0)
+		return r;
+	*ret = 0;
+	for (int i = 0; i < s->cpus; i++)
+		*ret += n[i];
+	return 0;
+}

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Shared by steer.c (pins, programs), steer_port.c (devices) and steer_pair.c
+ * (pairs); for nobody else. */
+#ifndef SFHYBRID_CORE_STEER_PRIV_H
+#define SFHYBRID_CORE_STEER_PRIV_H
+
+#include "ctl/core/steer.h"
+
+#include <string.h>
+
+/* X(identifier, name, one entry per pair?) */
+#define SFH_MAPS(X)                                                                                \
+	X(GUESTS, "sfh_guests", true)                                                              \
+	X(STATE, "sfh_state", true)                                                                \
+	X(COUNTERS, "sfh_counters", true)                                                          \
+	X(STANDBY, "sfh_standby", true)                                                            \
+	X(PARKED, "sfh_parked", true)                                                              \
+	X(DEVMAP, "sfh_devmap", true)                                                              \
+	X(PORTS, "sfh_ports", false)                                                               \
+	X(META, "sfh_meta", false)                                                                 \
+	X(DROPS, "sfh_drops", false)                                                               \
+	X(EVENTS, "sfh_events", false)
+
+enum sfh_map {
+#define X(id, name, per_pair) SFH_MAP_##id,
+	SFH_MAPS(X)
+#undef X
+		_SFH_MAP_MAX
+};
+
+#define SFH_LINK_DIR "links"
+
+struct sfh_steer {
+	char *dir;   /* the pin directory */
+	int dir_fd;  /* holds the writer's lock */
+	bool read_only;
+	uint32_t max_pairs;
+	uint16_t park_vlan;
+	int cpus;
+	int map[_SFH_MAP_MAX];
+	/* The loaded objects (skeletons), and their programs' fds, owned by them. */
+	struct pf_tc *pf_tc;
+	struct pf_xdp *pf_xdp;
+	struct standby_tc *standby_tc;
+	int prog_pf_tc, prog_pf_xdp, prog_from_guest, prog_to_guest;
+	struct ring_buffer *ring;
+	int (*cb)(const struct sfh_event *ev, void *ctx); /* during dispatch */
+	void *cb_ctx;
+};
+
+int sfh_steer_writable(const struct sfh_steer *s, struct sfh_error *err);
+/* The last warning libbpf gave in this thread since the previous call, without
+ * newline; "" if none. Valid until the next libbpf call. */
+const char *sfh_steer_libbpf_says(void);
+/* "eth0" or "ifindex 7" if it has gone. */
+const char *sfh_steer_ifname(uint32_t ifindex, char buf[32]);
+
+#endif

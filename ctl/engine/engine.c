@@ -1,0 +1,534 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "ctl/engine/engine.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <syslog.h>
+
+void sfh_engine_log(struct sfh_engine *e, int priority, const char *fmt, ...)
+{
+	char text[640];
+	va_list ap;
+
+	va_start(ap, fmt);
+	(void)vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	e->listener->log(e->listener_ctx, priority, text);
+}
+
+void sfh_engine_init(struct sfh_engine *e, const struct sfh_kernel_ops *kernel, void *kernel_ctx,
+		     const struct sfh_hypervisor_ops *hv, void *hv_ctx,
+		     const struct sfh_engine_listener *listener, void *listener_ctx,
+		     struct sfh_ledger *ledger)
+{
+	*e = (struct sfh_engine){
+		.kernel = kernel,
+		.kernel_ctx = kernel_ctx,
+		.hv = hv,
+		.hv_ctx = hv_ctx,
+		.listener = listener,
+		.listener_ctx = listener_ctx,
+		.ledger = ledger,
+		.now = sfh_now_ns,
+	};
+}
+
+void sfh_engine_done(struct sfh_engine *e)
+{
+	struct sfh_engine_network *n;
+	struct sfh_migration *m;
+	struct sfh_pair *p;
+
+	while ((p = e->pairs)) {
+		e->pairs = p->next;
+		free(p);
+	}
+	while ((n = e->networks)) {
+		e->networks = n->next;
+		free(n);
+	}
+	while ((m = e->migrations)) {
+		e->migrations = m->next;
+		free(m);
+	}
+}
+
+/* --- networks ------------------------------------------------------------------------ */
+
+const struct sfh_engine_network *sfh_engine_network(const struct sfh_engine *e, const char *name)
+{
+	for (const struct sfh_engine_network *n = e->networks; n; n = n->next)
+		if (strcmp(n->name, name) == 0)
+			return n;
+	return NULL;
+}
+
+void sfh_engine_network_remove(struct sfh_engine *e, const char *name)
+{
+	for (struct sfh_engine_network **at = &e->networks; *at; at = &(*at)->next)
+		if (strcmp((*at)->name, name) == 0) {
+			struct sfh_engine_network *dead = *at;
+
+			*at = dead->next;
+			free(dead);
+			return;
+		}
+}
+
+int sfh_engine_network_add(struct sfh_engine *e, const struct sfh_engine_network *network)
+{
+	struct sfh_engine_network *copy = malloc(sizeof(*copy));
+
+	if (!copy)
+		return -ENOMEM;
+	sfh_engine_network_remove(e, network->name);
+	*copy = *network;
+	copy->next = e->networks;
+	e->networks = copy;
+	return 0;
+}
+
+unsigned sfh_engine_network_pairs(const struct sfh_engine *e, const char *name)
+{
+	unsigned n = 0;
+
+	for (const struct sfh_pair *p = e->pairs; p; p = p->next)
+		n += strcmp(p->network, name) == 0;
+	return n;
+}
+
+static int pf_ifindex(const struct sfh_engine_network *net, const char *pf)
+{
+	for (size_t i = 0; i < net->npfs; i++)
+		if (strcmp(net->pfs[i], pf) == 0)
+			return net->pf_ifindex[i];
+	return 0;
+}
+
+/* --- pairs ------------------------------------------------------------------------------- */
+
+struct sfh_pair *sfh_engine_pair(const struct sfh_engine *e, const char *uuid,
+				 const struct sfh_mac *mac)
+{
+	for (struct sfh_pair *p = e->pairs; p; p = p->next)
+		if (strcmp(p->domain, uuid) == 0 && sfh_mac_equal(&p->mac, mac))
+			return p;
+	return NULL;
+}
+
+struct sfh_pair *sfh_engine_pair_by_key(const struct sfh_engine *e, const struct sfh_guest_key *key)
+{
+	for (struct sfh_pair *p = e->pairs; p; p = p->next)
+		if ((__u32)p->pf_ifindex == key->pf_ifindex && p->vlan == key->vlan &&
+		    memcmp(p->mac.b, key->mac, 6) == 0)
+			return p;
+	return NULL;
+}
+
+void sfh_pair_save(struct sfh_engine *e, const struct sfh_pair *p)
+{
+	struct sfh_ledger_pair row = { .mac = p->mac, .vlan = p->vlan, .adopted = p->adopted,
+				       .pf_ifindex = p->pf_ifindex, .negotiated = p->negotiated,
+				       .held = p->held };
+	struct sfh_error err = { 0 };
+
+	(void)sfh_strcpy(row.domain, sizeof(row.domain), p->domain);
+	(void)sfh_strcpy(row.domain_name, sizeof(row.domain_name), p->domain_name);
+	(void)sfh_strcpy(row.network, sizeof(row.network), p->network);
+	(void)sfh_strcpy(row.pf, sizeof(row.pf), p->pf);
+	(void)sfh_strcpy(row.standby, sizeof(row.standby), p->standby);
+	(void)sfh_strcpy(row.state, sizeof(row.state), sfh_pair_state_name(p->state));
+	(void)sfh_strcpy(row.reason, sizeof(row.reason), sfh_reason_name(p->reason));
+	if (p->has_lease)
+		sfh_bdf_format(&p->lease.bdf, row.vf_bdf);
+	if (sfh_ledger_pair_put(e->ledger, &row, &err) < 0)
+		sfh_engine_log(e, LOG_WARNING, "the ledger misses %s: %s", p->domain_name, err.text);
+}
+
+void sfh_pair_forget(struct sfh_engine *e, struct sfh_pair *p)
+{
+	char uuid[SFH_UUID_STRLEN];
+
+	memcpy(uuid, p->domain, sizeof(uuid));
+	(void)sfh_ledger_pair_del(e->ledger, p->domain, &p->mac, NULL);
+	for (struct sfh_pair **at = &e->pairs; *at; at = &(*at)->next)
+		if (*at == p) {
+			*at = p->next;
+			break;
+		}
+	free(p);
+	e->listener->settled(e->listener_ctx, uuid);
+}
+
+static void fill_place(struct sfh_pair *p, const struct sfh_engine_network *net,
+		       const struct sfh_guest_nic *nic)
+{
+	(void)sfh_strcpy(p->pf, sizeof(p->pf), nic->pf);
+	(void)sfh_strcpy(p->standby, sizeof(p->standby), nic->standby);
+	p->pf_ifindex = pf_ifindex(net, nic->pf);
+	p->kind = nic->kind;
+	p->adopted = nic->adopted;
+}
+
+static struct sfh_pair *pair_new(struct sfh_engine *e, const struct sfh_guest_desc *guest,
+				 const struct sfh_guest_nic *nic)
+{
+	struct sfh_pair *p = calloc(1, sizeof(*p));
+
+	if (!p)
+		return NULL;
+	(void)sfh_strcpy(p->domain, sizeof(p->domain), guest->uuid);
+	(void)sfh_strcpy(p->domain_name, sizeof(p->domain_name), guest->name);
+	(void)sfh_strcpy(p->network, sizeof(p->network), nic->network);
+	p->mac = nic->mac;
+	p->vlan = nic->vlan;
+	p->next = e->pairs;
+	e->pairs = p;
+	return p;
+}
+
+/* --- guests that were here before this agent ------------------------------------------------- */
+
+struct remembered {
+	const struct sfh_pair *pair;
+	bool lease_found;
+	struct sfh_lease lease;
+	bool negotiated, held;
+};
+
+static int recall_lease(void *ctx, const struct sfh_lease *lease)
+{
+	struct remembered *r = ctx;
+
+	if (strcmp(lease->domain, r->pair->domain) == 0 &&
+	    sfh_mac_equal(&lease->mac, &r->pair->mac)) {
+		r->lease = *lease;
+		r->lease_found = true;
+	}
+	return 0;
+}
+
+static int recall_pair(void *ctx, const struct sfh_ledger_pair *row)
+{
+	struct remembered *r = ctx;
+
+	if (strcmp(row->domain, r->pair->domain) == 0 && sfh_mac_equal(&row->mac, &r->pair->mac)) {
+		r->negotiated = row->negotiated;
+		r->held = row->held;
+	}
+	return 0;
+}
+
+/* The live XML says whether there is a VF; the ledger, what it was before. */
+static void take_over(struct sfh_engine *e, struct sfh_pair *p, const struct sfh_guest_nic *nic)
+{
+	struct remembered r = { .pair = p };
+	struct sfh_error err = { 0 };
+
+	(void)sfh_ledger_leases(e->ledger, recall_lease, &r);
+	(void)sfh_ledger_pairs(e->ledger, recall_pair, &r);
+	p->negotiated = r.negotiated;
+	p->held = r.held;
+	if (r.lease_found) {
+		p->lease = r.lease;
+		p->has_lease = true;
+	}
+	if (!nic->has_vf) {
+		sfh_pool_release(e, p);
+		p->state = SFH_PAIR_STANDBY;
+		if (e->kernel->arm(e->kernel_ctx, p, &err) < 0)
+			sfh_engine_log(e, LOG_WARNING, "%s", err.text);
+		return;
+	}
+	p->negotiated = true;
+	p->state = SFH_PAIR_VF;
+	if (!p->has_lease)
+		sfh_engine_log(e, LOG_WARNING, "%s has a VF that the ledger does not know",
+			       p->domain_name);
+	else if (sfh_pool_unpark(e, p, &err) < 0 || e->kernel->disarm(e->kernel_ctx, p, &err) < 0)
+		sfh_engine_log(e, LOG_WARNING, "%s", err.text);
+}
+
+void sfh_engine_guest_running(struct sfh_engine *e, const struct sfh_guest_desc *guest, bool found)
+{
+	for (size_t i = 0; i < guest->nnics; i++) {
+		const struct sfh_guest_nic *nic = &guest->nics[i];
+		const struct sfh_engine_network *net = sfh_engine_network(e, nic->network);
+		struct sfh_error err = { 0 };
+		struct sfh_pair *p;
+
+		if (!net || !pf_ifindex(net, nic->pf) || sfh_engine_pair(e, guest->uuid, &nic->mac))
+			continue;
+		p = pair_new(e, guest, nic);
+		if (!p)
+			return;
+		fill_place(p, net, nic);
+		p->state = SFH_PAIR_STANDBY;
+		p->running = true;
+		if (e->kernel->standby_attach(e->kernel_ctx, p, &err) < 0 ||
+		    e->kernel->stage(e->kernel_ctx, p, &err) < 0)
+			sfh_engine_log(e, LOG_ERR, "%s has no steering: %s", p->domain_name,
+				       err.text);
+		if (found)
+			take_over(e, p, nic);
+		sfh_pair_save(e, p);
+		sfh_pair_dispatch(e, p, SFH_EV_CONSIDER, found ? "agent-start" : "start");
+	}
+}
+
+void sfh_engine_guest_arriving(struct sfh_engine *e, const struct sfh_guest_desc *guest)
+{
+	for (size_t i = 0; i < guest->nnics; i++) {
+		const struct sfh_guest_nic *nic = &guest->nics[i];
+		const struct sfh_engine_network *net = sfh_engine_network(e, nic->network);
+		struct sfh_error err = { 0 };
+		struct sfh_pair *p;
+
+		if (!net || net->npfs == 0 || sfh_engine_pair(e, guest->uuid, &nic->mac))
+			continue;
+		p = pair_new(e, guest, nic);
+		if (!p)
+			return;
+		/* libvirt picks the PF later; with one PF there is nothing to pick. */
+		fill_place(p, net, nic);
+		(void)sfh_strcpy(p->pf, sizeof(p->pf), net->pfs[0]);
+		p->pf_ifindex = net->pf_ifindex[0];
+		p->state = SFH_PAIR_ARRIVING;
+		p->deadline_ns = e->now() + SFH_ARRIVING_TTL_MS * 1000000ull;
+		if (!net->never && p->adopted && sfh_pool_reserve(e, p, &err) < 0)
+			sfh_engine_log(e, LOG_NOTICE, "%s arrives without a VF: %s", p->domain_name,
+				       err.text);
+		err.code = 0;
+		if (e->kernel->stage(e->kernel_ctx, p, &err) < 0)
+			sfh_engine_log(e, LOG_WARNING, "%s", err.text);
+		sfh_pair_save(e, p);
+	}
+}
+
+void sfh_engine_guest_devices(struct sfh_engine *e, const struct sfh_guest_desc *guest)
+{
+	for (size_t i = 0; i < guest->nnics; i++) {
+		const struct sfh_guest_nic *nic = &guest->nics[i];
+		const struct sfh_engine_network *net = sfh_engine_network(e, nic->network);
+		struct sfh_pair *p = sfh_engine_pair(e, guest->uuid, &nic->mac);
+
+		if (!net || !pf_ifindex(net, nic->pf))
+			continue;
+		if (!p) { /* the hook did not reach us */
+			p = pair_new(e, guest, nic);
+			if (!p)
+				return;
+			p->state = SFH_PAIR_ARRIVING;
+		}
+		if (p->state != SFH_PAIR_ARRIVING)
+			continue;
+		if (p->pf[0] && strcmp(p->pf, nic->pf) != 0) {
+			/* libvirt picked another PF: what was staged there goes. */
+			(void)e->kernel->unstage(e->kernel_ctx, p, NULL);
+			sfh_pool_release(e, p);
+		}
+		fill_place(p, net, nic);
+		sfh_pair_dispatch(e, p, SFH_EV_DEVICES, NULL);
+	}
+}
+
+void sfh_engine_pair_event(struct sfh_engine *e, const char *uuid, const struct sfh_mac *mac,
+			   enum sfh_pair_event event, const char *why)
+{
+	struct sfh_pair *next;
+
+	for (struct sfh_pair *p = e->pairs; p; p = next) {
+		next = p->next;
+		if (strcmp(p->domain, uuid) == 0 && (!mac || sfh_mac_equal(&p->mac, mac)))
+			sfh_pair_dispatch(e, p, event, why);
+	}
+}
+
+void sfh_engine_guest_event(struct sfh_engine *e, const char *uuid, enum sfh_pair_event event,
+			    const char *why)
+{
+	sfh_engine_pair_event(e, uuid, NULL, event, why);
+}
+
+/* --- the sweep --------------------------------------------------------------------------------- */
+
+struct sweep {
+	struct sfh_engine *e;
+	struct sfh_lease leases[1024];
+	size_t nleases;
+	struct sfh_ledger_pair rows[1024];
+	size_t nrows;
+};
+
+static int collect_lease(void *ctx, const struct sfh_lease *lease)
+{
+	struct sweep *s = ctx;
+	const struct sfh_pair *p = sfh_engine_pair(s->e, lease->domain, &lease->mac);
+
+	if ((!p || !p->has_lease) && s->nleases < SFH_ARRAY_SIZE(s->leases))
+		s->leases[s->nleases++] = *lease;
+	return 0;
+}
+
+static int collect_row(void *ctx, const struct sfh_ledger_pair *row)
+{
+	struct sweep *s = ctx;
+
+	if (!sfh_engine_pair(s->e, row->domain, &row->mac) && s->nrows < SFH_ARRAY_SIZE(s->rows))
+		s->rows[s->nrows++] = *row;
+	return 0;
+}
+
+unsigned sfh_engine_sweep(struct sfh_engine *e)
+{
+	_cleanup_free_ struct sweep *s = calloc(1, sizeof(*s));
+	unsigned given_back = 0;
+
+	if (!s)
+		return 0;
+	s->e = e;
+	(void)sfh_ledger_leases(e->ledger, collect_lease, s);
+	(void)sfh_ledger_pairs(e->ledger, collect_row, s);
+	for (size_t i = 0; i < s->nleases; i++) {
+		const struct sfh_lease *lease = &s->leases[i];
+		struct sfh_pair ghost = { .lease = *lease, .has_lease = true, .mac = lease->mac };
+
+		for (const struct sfh_engine_network *n = e->networks; n; n = n->next)
+			if (pf_ifindex(n, lease->pf))
+				ghost.pf_ifindex = pf_ifindex(n, lease->pf);
+		if (!ghost.pf_ifindex)
+			continue;
+		(void)sfh_strcpy(ghost.pf, sizeof(ghost.pf), lease->pf);
+		sfh_pool_release(e, &ghost);
+		given_back++;
+	}
+	for (size_t i = 0; i < s->nrows; i++) {
+		struct sfh_pair ghost = { .mac = s->rows[i].mac, .vlan = s->rows[i].vlan,
+					  .pf_ifindex = s->rows[i].pf_ifindex };
+
+		(void)e->kernel->unstage(e->kernel_ctx, &ghost, NULL);
+		(void)sfh_ledger_pair_del(e->ledger, s->rows[i].domain, &s->rows[i].mac, NULL);
+	}
+	return given_back;
+}
+
+/* --- migration (source) ---------------------------------------------------------------------------- */
+
+static struct sfh_migration *migration_of(const struct sfh_engine *e, const char *uuid)
+{
+	for (struct sfh_migration *m = e->migrations; m; m = m->next)
+		if (strcmp(m->domain, uuid) == 0)
+			return m;
+	return NULL;
+}
+
+int sfh_engine_migrate(struct sfh_engine *e, const char *uuid, const char *uri,
+		       struct sfh_error *err)
+{
+	struct sfh_migration *m;
+	bool any = false;
+
+	for (const struct sfh_pair *p = e->pairs; p; p = p->next)
+		any |= strcmp(p->domain, uuid) == 0;
+	if (!any)
+		return sfh_err(err, -ENOENT,
+			       "the domain has no NIC on a hybrid network that is up here; use 'virsh "
+			       "migrate'");
+	if (migration_of(e, uuid))
+		return sfh_err(err, -EALREADY, "the domain is migrating already");
+	m = calloc(1, sizeof(*m));
+	if (!m)
+		return sfh_err(err, -ENOMEM, "out of memory");
+	if (sfh_strcpy(m->uri, sizeof(m->uri), uri) < 0) {
+		free(m);
+		return sfh_err(err, -EINVAL, "the destination's URI is too long");
+	}
+	(void)sfh_strcpy(m->domain, sizeof(m->domain), uuid);
+	m->next = e->migrations;
+	e->migrations = m;
+	e->listener->progress(e->listener_ctx, uuid, "Begin: the guest goes to its standby leg");
+	sfh_engine_guest_event(e, uuid, SFH_EV_LEAVE, "migration");
+	return 0;
+}
+
+void sfh_migration_advance(struct sfh_engine *e, const char *uuid)
+{
+	struct sfh_migration *m = migration_of(e, uuid);
+	int r;
+
+	if (!m || m->performing)
+		return;
+	for (const struct sfh_pair *p = e->pairs; p; p = p->next)
+		if (strcmp(p->domain, uuid) == 0 && p->state != SFH_PAIR_LEAVING)
+			return;
+	m->performing = true;
+	e->listener->progress(e->listener_ctx, uuid,
+			      "Prepare and Perform: libvirt migrates the guest");
+	r = e->hv->migrate(e->hv_ctx, uuid, m->uri);
+	if (r < 0)
+		sfh_engine_migrated(e, uuid, r, strerrordesc_np(-r));
+}
+
+void sfh_engine_migrated(struct sfh_engine *e, const char *uuid, int result, const char *error)
+{
+	char domain[SFH_UUID_STRLEN];
+
+	(void)sfh_strcpy(domain, sizeof(domain), uuid); /* uuid may live in a pair that goes */
+	for (struct sfh_migration **at = &e->migrations; *at; at = &(*at)->next)
+		if (strcmp((*at)->domain, domain) == 0) {
+			struct sfh_migration *dead = *at;
+
+			*at = dead->next;
+			free(dead);
+			break;
+		}
+	e->listener->progress(e->listener_ctx, domain,
+			      result == 0 ? "Confirm: it runs there; the VF here is free again"
+					  : "Confirm: it failed; the guest stays and gets its VF back");
+	for (struct sfh_pair *p = e->pairs; p; p = p->next)
+		if (strcmp(p->domain, domain) == 0)
+			p->leaving = false;
+	sfh_engine_guest_event(e, domain, result == 0 ? SFH_EV_CONFIRMED : SFH_EV_MIGRATE_FAILED,
+			       error);
+	e->listener->migrated(e->listener_ctx, domain, result, error);
+}
+
+/* --- time ----------------------------------------------------------------------------------------------- */
+
+static uint64_t earliest(uint64_t a, uint64_t b)
+{
+	return b && b < a ? b : a;
+}
+
+uint64_t sfh_engine_next(const struct sfh_engine *e)
+{
+	uint64_t next = UINT64_MAX;
+
+	for (const struct sfh_pair *p = e->pairs; p; p = p->next) {
+		next = earliest(next, p->deadline_ns);
+		next = earliest(next, p->next_probe_ns);
+		next = earliest(next, p->retry_ns);
+	}
+	return next;
+}
+
+void sfh_engine_tick(struct sfh_engine *e)
+{
+	uint64_t now = e->now();
+	struct sfh_pair *next;
+
+	for (struct sfh_pair *p = e->pairs; p; p = next) {
+		next = p->next;
+		if (p->next_probe_ns && p->next_probe_ns <= now) {
+			p->next_probe_ns = now + SFH_PROBE_INTERVAL_MS * 1000000ull;
+			(void)e->kernel->probe(e->kernel_ctx, p);
+		}
+		if (p->retry_ns && p->retry_ns <= now) {
+			p->retry_ns = 0;
+			sfh_pair_dispatch(e, p, SFH_EV_CONSIDER, NULL);
+		} else if (p->deadline_ns && p->deadline_ns <= now) {
+			p->deadline_ns = 0;
+			sfh_pair_dispatch(e, p, SFH_EV_DEADLINE, NULL);
+		}
+	}
+}

@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The engine: networks that are up, their pairs, leases and migrations. Single
+ * threaded: everything is called on the agent's event loop. */
+#ifndef SFH_ENGINE_H
+#define SFH_ENGINE_H
+
+#include "ctl/engine/pair.h"
+
+/* Bounds, in milliseconds. */
+#define SFH_PROOF_DEADLINE_MS 30000
+#define SFH_UNPLUG_DEADLINE_MS 30000
+#define SFH_ARRIVING_TTL_MS 60000
+#define SFH_PROBE_INTERVAL_MS 2
+#define SFH_LEASE_RETRY_MS 200 /* the PF's driver said EAGAIN or EBUSY: a VF in reset */
+#define SFH_LEASE_TRIES 10
+#define SFH_ADDRESS_WAIT_MS 2000 /* for the guest to show an address before the plug */
+
+struct sfh_engine_network {
+	struct sfh_engine_network *next;
+	char name[SFH_NAME_MAX];
+	bool never; /* policy never */
+	char pfs[64][16];
+	int pf_ifindex[64];
+	size_t npfs;
+};
+
+struct sfh_migration {
+	struct sfh_migration *next;
+	char domain[SFH_UUID_STRLEN];
+	char uri[512];
+	bool performing; /* libvirt was asked */
+};
+
+struct sfh_engine {
+	const struct sfh_kernel_ops *kernel;
+	void *kernel_ctx;
+	const struct sfh_hypervisor_ops *hv;
+	void *hv_ctx;
+	const struct sfh_engine_listener *listener;
+	void *listener_ctx;
+	struct sfh_ledger *ledger; /* borrowed */
+	uint64_t (*now)(void);
+	struct sfh_engine_network *networks;
+	struct sfh_pair *pairs;
+	struct sfh_migration *migrations;
+};
+
+/* A guest NIC as the hypervisor describes it. */
+struct sfh_guest_nic {
+	struct sfh_mac mac;
+	uint16_t vlan;
+	char network[SFH_NAME_MAX];
+	char pf[16];	  /* "" while unknown (arriving) */
+	char standby[16]; /* "" while unknown (arriving) */
+	enum sfh_standby_kind kind;
+	bool adopted;
+	bool has_vf; /* its VF is in the live XML */
+	struct sfh_bdf vf;
+};
+
+struct sfh_guest_desc {
+	char uuid[SFH_UUID_STRLEN];
+	char name[SFH_NAME_MAX];
+	const struct sfh_guest_nic *nics;
+	size_t nnics;
+};
+
+void sfh_engine_init(struct sfh_engine *e, const struct sfh_kernel_ops *kernel, void *kernel_ctx,
+		     const struct sfh_hypervisor_ops *hv, void *hv_ctx,
+		     const struct sfh_engine_listener *listener, void *listener_ctx,
+		     struct sfh_ledger *ledger);
+void sfh_engine_done(struct sfh_engine *e);
+
+/* --- networks ------------------------------------------------------------------------ */
+int sfh_engine_network_add(struct sfh_engine *e, const struct sfh_engine_network *network);
+void sfh_engine_network_remove(struct sfh_engine *e, const char *name);
+const struct sfh_engine_network *sfh_engine_network(const struct sfh_engine *e, const char *name);
+unsigned sfh_engine_network_pairs(const struct sfh_engine *e, const char *name);
+
+/* --- guests -----------------------------------------------------------------------------*/
+/* A guest runs here (booted, restored, or found at start). Its NICs on networks
+ * that are up become pairs; pairs that are known are refreshed. `found` is for
+ * guests that were running before this agent: their leases and what the ledger
+ * knew are taken over. */
+void sfh_engine_guest_running(struct sfh_engine *e, const struct sfh_guest_desc *guest,
+			      bool found);
+/* The hook said that a guest will arrive: reserves VFs and stages steering. Never
+ * fails for want of a VF. */
+void sfh_engine_guest_arriving(struct sfh_engine *e, const struct sfh_guest_desc *guest);
+/* The arriving guest's devices exist (its CPUs do not run yet). */
+void sfh_engine_guest_devices(struct sfh_engine *e, const struct sfh_guest_desc *guest);
+/* An event of all pairs of a domain. */
+void sfh_engine_guest_event(struct sfh_engine *e, const char *uuid, enum sfh_pair_event event,
+			    const char *why);
+/* An event of one pair; `mac` NULL: as above. Unknown pairs are ignored. */
+void sfh_engine_pair_event(struct sfh_engine *e, const char *uuid, const struct sfh_mac *mac,
+			   enum sfh_pair_event event, const char *why);
+/* The pair that an entry of the datapath belongs to; NULL if none. */
+struct sfh_pair *sfh_engine_pair_by_key(const struct sfh_engine *e,
+					const struct sfh_guest_key *key);
+struct sfh_pair *sfh_engine_pair(const struct sfh_engine *e, const char *uuid,
+				 const struct sfh_mac *mac);
+
+/* After every running guest was reported: leases and rows of guests that are not
+ * here any more are given back. Returns how many leases. */
+unsigned sfh_engine_sweep(struct sfh_engine *e);
+
+/* --- migration (source) --------------------------------------------------------------------- */
+/* Begin: every pair of the domain goes to its standby leg, then libvirt is asked.
+ * -ENOENT: no pair of that domain here; -EALREADY: it is migrating already. */
+int sfh_engine_migrate(struct sfh_engine *e, const char *uuid, const char *uri,
+		       struct sfh_error *err);
+/* Confirm: what libvirt said. */
+void sfh_engine_migrated(struct sfh_engine *e, const char *uuid, int result, const char *error);
+
+/* --- time --------------------------------------------------------------------------------------*/
+/* CLOCK_MONOTONIC of the next thing to do; UINT64_MAX if none. */
+uint64_t sfh_engine_next(const struct sfh_engine *e);
+void sfh_engine_tick(struct sfh_engine *e);
+
+/* --- for the engine's own files ------------------------------------------------------------------ */
+/* pool.c: a free VF of the pair's PF gets a row in the ledger (`reserved`) and is
+ * programmed: the MAC, parked if the NIC can. -ENOSPC: none is free. */
+int sfh_pool_lease(struct sfh_engine *e, struct sfh_pair *p, struct sfh_error *err);
+int sfh_pool_reserve(struct sfh_engine *e, struct sfh_pair *p, struct sfh_error *err);
+/* Takes the MAC off the VF and puts back the VLAN, keeps the row. */
+int sfh_pool_quiet(struct sfh_engine *e, struct sfh_pair *p, struct sfh_error *err);
+/* Quiets it, forgets the row, and lets waiting pairs have it. */
+void sfh_pool_release(struct sfh_engine *e, struct sfh_pair *p);
+int sfh_pool_unpark(struct sfh_engine *e, struct sfh_pair *p, struct sfh_error *err);
+/* A VF became free on `pf`: wakes the pairs that wait for one. */
+void sfh_pool_freed(struct sfh_engine *e, const char *pf);
+/* Writes the pair as it is now to the ledger. */
+void sfh_pair_save(struct sfh_engine *e, const struct sfh_pair *p);
+void sfh_pair_forget(struct sfh_engine *e, struct sfh_pair *p);
+void sfh_migration_advance(struct sfh_engine *e, const char *uuid);
+SFH_PRINTF(3, 4)
+void sfh_engine_log(struct sfh_engine *e, int priority, const char *fmt, ...);
+
+#endif

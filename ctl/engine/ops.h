@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The two tables of operations that the engine works on. It knows neither
+ * netlink nor libvirt; tests hand in fakes that record. */
+#ifndef SFH_ENGINE_OPS_H
+#define SFH_ENGINE_OPS_H
+
+#include "ctl/core/history.h"
+#include "ctl/core/ledger.h"
+#include "ctl/core/netlink.h"
+#include "sfhybrid/abi.h"
+
+struct sfh_pair;
+
+/* A VF as the pool sees it. */
+struct sfh_vf_slot {
+	unsigned vf;
+	struct sfh_bdf bdf;
+	char why_not[48]; /* "" if it may be leased, else why it is skipped */
+};
+
+/* What the datapath has seen of a pair on its standby leg. */
+struct sfh_pair_seen {
+	bool first_frame; /* since it was staged */
+	bool address;	  /* an IPv4 address is known: the VF leg can be probed */
+};
+
+/* Fast and synchronous, called on the event loop. Negative errno on failure. */
+struct sfh_kernel_ops {
+	/* The VFs of a PF, at most n; returns how many. */
+	int (*vf_list)(void *ctx, const char *pf, struct sfh_vf_slot *slots, size_t n,
+		       struct sfh_error *err);
+	int (*vf_get)(void *ctx, int pf_ifindex, unsigned vf, struct sfh_vf_config *ret,
+		      struct sfh_error *err);
+	int (*vf_set)(void *ctx, int pf_ifindex, unsigned vf, unsigned what,
+		      const struct sfh_vf_config *cfg, struct sfh_error *err);
+	/* True if the PF's driver lets a VF be parked in a VLAN (ctl/core/nic). */
+	bool (*can_park)(void *ctx, const char *pf);
+
+	/* Programs on the standby device, which may vanish at any time. */
+	int (*standby_attach)(void *ctx, struct sfh_pair *pair, struct sfh_error *err);
+	/* Entry without a device yet, or with one; arms itself on the first frame. */
+	int (*stage)(void *ctx, const struct sfh_pair *pair, struct sfh_error *err);
+	int (*arm)(void *ctx, const struct sfh_pair *pair, struct sfh_error *err);
+	int (*disarm)(void *ctx, const struct sfh_pair *pair, struct sfh_error *err);
+	int (*unstage)(void *ctx, const struct sfh_pair *pair, struct sfh_error *err);
+	int (*seen)(void *ctx, const struct sfh_pair *pair, struct sfh_pair_seen *ret);
+	int (*want_proof)(void *ctx, const struct sfh_pair *pair, bool on, struct sfh_error *err);
+	/* Sends one frame to the guest through the parking VLAN, whose answer proves
+	 * the VF leg. */
+	int (*probe)(void *ctx, const struct sfh_pair *pair);
+};
+
+/* Slow and asynchronous: each returns at once, its result comes back as an event
+ * of the pair (SFH_EV_PLUGGED, …) or, for migrate, sfh_engine_migrated(). */
+struct sfh_hypervisor_ops {
+	int (*plug)(void *ctx, const struct sfh_pair *pair);
+	int (*unplug)(void *ctx, const struct sfh_pair *pair);
+	int (*migrate)(void *ctx, const char *domain_uuid, const char *uri);
+};
+
+/* What the engine tells its owner. */
+struct sfh_engine_listener {
+	/* The pairs of a domain came to rest or changed their minds. */
+	void (*settled)(void *ctx, const char *domain_uuid);
+	/* A line for whoever waits for an operation on this domain. */
+	void (*progress)(void *ctx, const char *domain_uuid, const char *text);
+	void (*migrated)(void *ctx, const char *domain_uuid, int result, const char *error);
+	void (*switched)(void *ctx, const struct sfh_switch *sw);
+	void (*log)(void *ctx, int priority, const char *text);
+};
+
+#endif

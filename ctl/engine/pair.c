@@ -1,0 +1,548 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* The state machine of a pair. Actions move the pair; everything slow that they
+ * start comes back as another event. */
+#include "ctl/engine/pair.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <syslog.h>
+
+#include "ctl/engine/engine.h"
+
+#define MS 1000000ull
+
+const char *sfh_pair_state_name(enum sfh_pair_state state)
+{
+	static const char *const names[] = {
+#define X(id, name, text) [SFH_PAIR_##id] = name,
+		SFH_PAIR_STATES(X)
+#undef X
+	};
+
+	return (unsigned)state < _SFH_PAIR_MAX ? names[state] : "unknown";
+}
+
+const char *sfh_pair_event_name(enum sfh_pair_event event)
+{
+	static const char *const names[] = {
+#define X(id, name, text) [SFH_EV_##id] = name,
+		SFH_PAIR_EVENTS(X)
+#undef X
+	};
+
+	return (unsigned)event < _SFH_EV_MAX ? names[event] : "unknown";
+}
+
+bool sfh_pair_at_rest(const struct sfh_pair *p)
+{
+	return p->state != SFH_PAIR_LEASING && p->state != SFH_PAIR_PLUGGING &&
+	       p->state != SFH_PAIR_PROVING && p->state != SFH_PAIR_UNPLUGGING;
+}
+
+/* --- the record of a switch ------------------------------------------------------------ */
+
+static void switch_begin(struct sfh_engine *e, struct sfh_pair *p, bool to_vf, const char *cause)
+{
+	p->sw = (struct sfh_switch){ .wall_ms = sfh_wall_ms(), .to_vf = to_vf, .mac = p->mac,
+				     .begin_ns = e->now() };
+	(void)sfh_strcpy(p->sw.domain, sizeof(p->sw.domain), p->domain);
+	(void)sfh_strcpy(p->sw.domain_name, sizeof(p->sw.domain_name), p->domain_name);
+	(void)sfh_strcpy(p->sw.network, sizeof(p->sw.network), p->network);
+	(void)sfh_strcpy(p->sw.cause, sizeof(p->sw.cause), cause && *cause ? cause : "request");
+	if (p->has_lease)
+		sfh_bdf_format(&p->lease.bdf, p->sw.vf_bdf);
+}
+
+static void switch_step(struct sfh_engine *e, struct sfh_pair *p, const char *name)
+{
+	if (p->sw.begin_ns && p->sw.nsteps < SFH_SWITCH_STEPS)
+		p->sw.steps[p->sw.nsteps++] = (struct sfh_switch_step){ name, e->now() };
+}
+
+static void switch_end(struct sfh_engine *e, struct sfh_pair *p, const char *error)
+{
+	if (!p->sw.begin_ns)
+		return;
+	p->sw.end_ns = e->now();
+	p->sw.ok = error == NULL;
+	(void)sfh_strcpy(p->sw.error, sizeof(p->sw.error), error ? error : "");
+	e->listener->switched(e->listener_ctx, &p->sw);
+	p->sw.begin_ns = 0;
+}
+
+/* --- small moves --------------------------------------------------------------------------- */
+
+static void enter(struct sfh_engine *e, struct sfh_pair *p, enum sfh_pair_state state,
+		  uint64_t deadline_ms)
+{
+	p->state = state;
+	p->deadline_ns = deadline_ms ? e->now() + deadline_ms * MS : 0;
+	sfh_pair_save(e, p);
+	if (sfh_pair_at_rest(p))
+		e->listener->settled(e->listener_ctx, p->domain);
+}
+
+static void rest_on_standby(struct sfh_engine *e, struct sfh_pair *p, enum sfh_reason reason,
+			    const char *detail)
+{
+	p->reason = reason;
+	(void)sfh_strcpy(p->detail, sizeof(p->detail), detail ? detail : "");
+	p->next_probe_ns = 0;
+	enter(e, p, SFH_PAIR_STANDBY, 0);
+	if (p->leaving) /* a migration waited for this switch to end */
+		sfh_pair_dispatch(e, p, SFH_EV_LEAVE, NULL);
+}
+
+/* Non-fatal datapath failures are logged and seen again by fsck. */
+static void warn_if(struct sfh_engine *e, int r, const struct sfh_error *err)
+{
+	if (r < 0)
+		sfh_engine_log(e, LOG_WARNING, "%s", err->text);
+}
+
+static void stage(struct sfh_engine *e, struct sfh_pair *p)
+{
+	struct sfh_error err = { 0 };
+
+	warn_if(e, e->kernel->stage(e->kernel_ctx, p, &err), &err);
+}
+
+static void arm(struct sfh_engine *e, struct sfh_pair *p)
+{
+	struct sfh_error err = { 0 };
+
+	warn_if(e, e->kernel->arm(e->kernel_ctx, p, &err), &err);
+}
+
+/* --- to-vf ------------------------------------------------------------------------------------ */
+
+static enum sfh_reason why_not(struct sfh_engine *e, struct sfh_pair *p)
+{
+	const struct sfh_engine_network *net = sfh_engine_network(e, p->network);
+
+	if (!net)
+		return SFH_REASON_NETWORK_DOWN;
+	if (p->leaving)
+		return SFH_REASON_MIGRATING;
+	if (p->held)
+		return SFH_REASON_BY_REQUEST;
+	if (net->never)
+		return SFH_REASON_POLICY_NEVER;
+	if (!p->adopted)
+		return SFH_REASON_NOT_ADOPTED;
+	if (!p->running)
+		return SFH_REASON_PAUSED;
+	if (!p->negotiated)
+		return SFH_REASON_STANDBY_NOT_NEGOTIATED;
+	if (p->no_driver)
+		return SFH_REASON_NO_VF_DRIVER;
+	return SFH_REASON_NONE;
+}
+
+/* A VF is plugged only under a guest that talks: one that has sent a frame on
+ * its standby leg has a running network stack, and its address, once seen, is
+ * what the VF leg is probed with. A guest that shows no IPv4 address in time is
+ * plugged all the same and proven by whatever it sends first. */
+static bool guest_talks(struct sfh_engine *e, struct sfh_pair *p)
+{
+	struct sfh_pair_seen seen = { 0 };
+	uint64_t now = e->now();
+
+	if (e->kernel->seen(e->kernel_ctx, p, &seen) < 0 || !seen.first_frame)
+		return false;
+	if (seen.address)
+		return true;
+	if (!p->quiet_since_ns)
+		p->quiet_since_ns = now;
+	if (now - p->quiet_since_ns >= SFH_ADDRESS_WAIT_MS * MS)
+		return true;
+	p->retry_ns = now + 50 * MS;
+	return false;
+}
+
+static void plug(struct sfh_engine *e, struct sfh_pair *p)
+{
+	struct sfh_error err = { 0 };
+	int r;
+
+	switch_step(e, p, "leased");
+	p->proved = false;
+	if (e->kernel->can_park(e->kernel_ctx, p->pf)) {
+		warn_if(e, e->kernel->want_proof(e->kernel_ctx, p, true, &err), &err);
+		p->next_probe_ns = e->now();
+	}
+	r = e->hv->plug(e->hv_ctx, p);
+	if (r < 0)
+		sfh_pair_dispatch(e, p, SFH_EV_PLUG_FAILED, strerrordesc_np(-r));
+}
+
+static void try_lease(struct sfh_engine *e, struct sfh_pair *p, const char *why)
+{
+	struct sfh_error err = { 0 };
+	int r = sfh_pool_lease(e, p, &err);
+
+	(void)why;
+	if (r == 0) {
+		sfh_bdf_format(&p->lease.bdf, p->sw.vf_bdf);
+		enter(e, p, SFH_PAIR_PLUGGING, 0); /* the worker always answers */
+		plug(e, p);
+		return;
+	}
+	if ((r == -EAGAIN || (r == -EBUSY && p->has_lease)) && ++p->lease_tries < SFH_LEASE_TRIES) {
+		p->retry_ns = e->now() + SFH_LEASE_RETRY_MS * MS;
+		return;
+	}
+	if (r == -ENOSPC) {
+		p->sw.begin_ns = 0; /* nothing was switched */
+		rest_on_standby(e, p, SFH_REASON_NO_FREE_VF, NULL);
+		return;
+	}
+	sfh_pool_release(e, p);
+	switch_end(e, p, err.text);
+	rest_on_standby(e, p, SFH_REASON_VF_REFUSED, err.text);
+}
+
+static void consider(struct sfh_engine *e, struct sfh_pair *p, const char *why)
+{
+	enum sfh_reason reason = why_not(e, p);
+
+	p->retry_ns = 0;
+	if (why && *why)
+		(void)sfh_strcpy(p->next_cause, sizeof(p->next_cause), why);
+	if (reason == SFH_REASON_NONE && !guest_talks(e, p))
+		reason = SFH_REASON_SILENT;
+	if (reason != SFH_REASON_NONE) {
+		if (p->reason != reason)
+			rest_on_standby(e, p, reason, NULL);
+		return;
+	}
+	p->quiet_since_ns = 0;
+	p->lease_tries = 0;
+	p->reason = SFH_REASON_NONE;
+	p->detail[0] = '\0';
+	switch_begin(e, p, true, p->next_cause[0] ? p->next_cause : "start");
+	p->next_cause[0] = '\0';
+	enter(e, p, SFH_PAIR_LEASING, 0);
+	try_lease(e, p, NULL);
+}
+
+static void act_negotiated(struct sfh_engine *e, struct sfh_pair *p, const char *why)
+{
+	(void)why;
+	p->negotiated = true;
+	p->no_driver = false;
+	consider(e, p, NULL);
+}
+
+static void act_resumed(struct sfh_engine *e, struct sfh_pair *p, const char *why)
+{
+	p->running = true;
+	consider(e, p, why);
+}
+
+static void act_accelerate(struct sfh_engine *e, struct sfh_pair *p, const char *why)
+{
+	p->held = false;
+	p->no_driver = false;
+	consider(e, p, why ? why : "request");
+	if (p->state == SFH_PAIR_STANDBY) /* the answer is its reason */
+		e->listener->settled(e->listener_ctx, p->domain);
+}
+
+/* The VF leg carries frames: from here the guest's frames belong to the VF. */
+static void on_vf(struct sfh_engine *e, struct sfh_pair *p)
+{
+	struct sfh_error err = { 0 };
+
+	p->next_probe_ns = 0;
+	warn_if(e, e->kernel->disarm(e->kernel_ctx, p, &err), &err);
+	p->reason = SFH_REASON_NONE;
+	switch_end(e, p, NULL);
+	if (p->leaving || p->held) { /* asked to give way meanwhile */
+		p->state = SFH_PAIR_VF;
+		sfh_pair_dispatch(e, p, p->leaving ? SFH_EV_LEAVE : SFH_EV_HOLD, NULL);
+		return;
+	}
+	enter(e, p, SFH_PAIR_VF, 0);
+}
+
+static void unpark(struct sfh_engine *e, struct sfh_pair *p)
+{
+	struct sfh_error err = { 0 };
+
+	p->next_probe_ns = 0;
+	switch_step(e, p, "proved");
+	if (sfh_pool_unpark(e, p, &err) < 0)
+		sfh_engine_log(e, LOG_ERR, "VF stays parked: %s", err.text);
+	switch_step(e, p, "unparked");
+	p->proved = true;
+}
+
+static void act_proof(struct sfh_engine *e, struct sfh_pair *p, const char *why)
+{
+	(void)why;
+	unpark(e, p);
+	if (p->state == SFH_PAIR_PROVING)
+		on_vf(e, p);
+}
+
+static void act_plugged(struct sfh_engine *e, struct sfh_pair *p, const char *why)
+{
+	(void)why;
+	switch_step(e, p, "plugged");
+	if (p->proved || !e->kernel->can_park(e->kernel_ctx, p->pf)) {
+		on_vf(e, p);
+		return;
+	}
+	enter(e, p, SFH_PAIR_PROVING, SFH_PROOF_DEADLINE_MS);
+}
+
+static void act_plug_failed(struct sfh_engine *e, struct sfh_pair *p, const char *why)
+{
+	struct sfh_error err = { 0 };
+
+	(void)e->kernel->want_proof(e->kernel_ctx, p, false, &err);
+	sfh_pool_release(e, p);
+	switch_end(e, p, why ? why : "libvirt refused the VF");
+	rest_on_standby(e, p, SFH_REASON_PLUG_FAILED, why);
+}
+
+/* --- to-standby --------------------------------------------------------------------------------- */
+
+static void unplug(struct sfh_engine *e, struct sfh_pair *p, const char *cause)
+{
+	int r;
+
+	switch_begin(e, p, false, cause);
+	/* The guest's first frame on its standby leg arms the entry, before libvirt
+	 * has told us anything. */
+	stage(e, p);
+	enter(e, p, SFH_PAIR_UNPLUGGING, SFH_UNPLUG_DEADLINE_MS);
+	r = e->hv->unplug(e->hv_ctx, p);
+	if (r < 0)
+		sfh_pair_dispatch(e, p, SFH_EV_UNPLUG_FAILED, strerrordesc_np(-r));
+}
+
+static void act_hold(struct sfh_engine *e, struct sfh_pair *p, const char *why)
+{
+	p->held = true;
+	unplug(e, p, why ? why : "request");
+}
+
+static void act_hold_standby(struct sfh_engine *e, struct sfh_pair *p, const char *why)
+{
+	(void)why;
+	p->held = true;
+	rest_on_standby(e, p, SFH_REASON_BY_REQUEST, NULL);
+}
+
+static void act_unplugged(struct sfh_engine *e, struct sfh_pair *p, const char *why)
+{
+	struct sfh_error err = { 0 };
+	enum sfh_reason reason;
+
+	(void)why;
+	switch_step(e, p, "released");
+	arm(e, p);
+	if (sfh_pool_quiet(e, p, &err) < 0)
+		sfh_engine_log(e, LOG_ERR, "VF %u of '%s' keeps the guest's MAC: %s", p->lease.vf,
+			       p->lease.pf, err.text);
+	switch_step(e, p, "quiet");
+	switch_end(e, p, NULL);
+	if (p->leaving) {
+		p->reason = SFH_REASON_MIGRATING;
+		enter(e, p, SFH_PAIR_LEAVING, 0);
+		sfh_migration_advance(e, p->domain);
+		return;
+	}
+	sfh_pool_release(e, p);
+	reason = why_not(e, p);
+	rest_on_standby(e, p, reason, NULL);
+	if (reason == SFH_REASON_NONE) /* asked back while it was unplugging */
+		consider(e, p, NULL);
+}
+
+static void act_unplug_failed(struct sfh_engine *e, struct sfh_pair *p, const char *why)
+{
+	struct sfh_error err = { 0 };
+	bool leaving = p->leaving;
+
+	p->held = false;
+	p->leaving = false;
+	(void)sfh_strcpy(p->detail, sizeof(p->detail),
+			 why ? why : "the guest did not let go of the VF in time");
+	switch_end(e, p, p->detail);
+	if (e->kernel->disarm(e->kernel_ctx, p, &err) < 0)
+		sfh_engine_log(e, LOG_WARNING, "%s", err.text);
+	enter(e, p, SFH_PAIR_VF, 0);
+	if (leaving)
+		sfh_engine_migrated(e, p->domain, -ETIMEDOUT, p->detail);
+}
+
+static void act_no_proof(struct sfh_engine *e, struct sfh_pair *p, const char *why)
+{
+	struct sfh_error err = { 0 };
+
+	(void)why;
+	(void)e->kernel->want_proof(e->kernel_ctx, p, false, &err);
+	p->next_probe_ns = 0;
+	p->no_driver = true;
+	switch_end(e, p, "the VF carried no frame of the guest within the deadline");
+	unplug(e, p, "no-vf-driver");
+}
+
+/* Told to give way while a plug is under way: let it finish first, then unplug. */
+static void act_hold_later(struct sfh_engine *e, struct sfh_pair *p, const char *why)
+{
+	(void)why;
+	p->held = true;
+	sfh_engine_log(e, LOG_INFO, "%s: the switch under way ends first", p->domain_name);
+}
+
+static void act_leave_later(struct sfh_engine *e, struct sfh_pair *p, const char *why)
+{
+	(void)why;
+	p->leaving = true;
+	sfh_engine_log(e, LOG_INFO, "%s: the switch under way ends first", p->domain_name);
+}
+
+/* --- migration: source --------------------------------------------------------------------------- */
+
+static void act_leave_vf(struct sfh_engine *e, struct sfh_pair *p, const char *why)
+{
+	p->leaving = true;
+	unplug(e, p, why ? why : "migration");
+}
+
+static void act_leave_standby(struct sfh_engine *e, struct sfh_pair *p, const char *why)
+{
+	(void)why;
+	p->leaving = true;
+	p->reason = SFH_REASON_MIGRATING;
+	enter(e, p, SFH_PAIR_LEAVING, 0);
+	sfh_migration_advance(e, p->domain);
+}
+
+static void act_migrate_failed(struct sfh_engine *e, struct sfh_pair *p, const char *why)
+{
+	(void)why;
+	p->leaving = false;
+	arm(e, p);
+	rest_on_standby(e, p, SFH_REASON_NONE, NULL);
+	consider(e, p, "migration-failed");
+}
+
+/* --- migration: destination ---------------------------------------------------------------------- */
+
+static void act_devices(struct sfh_engine *e, struct sfh_pair *p, const char *why)
+{
+	struct sfh_error err = { 0 };
+
+	(void)why;
+	warn_if(e, e->kernel->standby_attach(e->kernel_ctx, p, &err), &err);
+	stage(e, p);
+	/* It is here: from now on only its end ends the reservation. */
+	enter(e, p, SFH_PAIR_ARRIVING, 0);
+}
+
+static void act_arrived(struct sfh_engine *e, struct sfh_pair *p, const char *why)
+{
+	(void)why;
+	p->running = true;
+	(void)sfh_strcpy(p->next_cause, sizeof(p->next_cause), "migration");
+	rest_on_standby(e, p, SFH_REASON_SILENT, NULL);
+	consider(e, p, NULL);
+}
+
+static void act_note_negotiated(struct sfh_engine *e, struct sfh_pair *p, const char *why)
+{
+	(void)why;
+	p->negotiated = true;
+	sfh_pair_save(e, p);
+}
+
+/* --- the end --------------------------------------------------------------------------------------- */
+
+static void act_gone(struct sfh_engine *e, struct sfh_pair *p, const char *why)
+{
+	struct sfh_error err = { 0 };
+
+	switch_end(e, p, why ? why : "the guest stopped");
+	warn_if(e, e->kernel->unstage(e->kernel_ctx, p, &err), &err);
+	sfh_pool_release(e, p);
+	sfh_pair_forget(e, p);
+}
+
+#define ROW(s, ev, act, text)                                                                      \
+	{ SFH_PAIR_##s, SFH_EV_##ev, act, text }
+
+static const struct sfh_transition table[] = {
+	ROW(ARRIVING, DEVICES, act_devices, "attach to the standby device, stage; stays arriving"),
+	ROW(ARRIVING, NEGOTIATED, act_note_negotiated, "remembered"),
+	ROW(ARRIVING, RESUMED, act_arrived, "-> standby, then towards the reserved VF"),
+	ROW(ARRIVING, DEADLINE, act_gone, "no guest came: reservation and steering removed"),
+	ROW(ARRIVING, STOPPED, act_gone, "the migration failed: reservation and steering removed"),
+
+	ROW(STANDBY, RESUMED, act_resumed, "-> leasing if nothing speaks against it"),
+	ROW(STANDBY, NEGOTIATED, act_negotiated, "-> leasing if nothing speaks against it"),
+	ROW(STANDBY, FIRST_FRAME, consider, "-> leasing if nothing speaks against it"),
+	ROW(STANDBY, CONSIDER, consider, "-> leasing if nothing speaks against it"),
+	ROW(STANDBY, ACCELERATE, act_accelerate, "no longer held; -> leasing or the reason why not"),
+	ROW(STANDBY, HOLD, act_hold_standby, "held on the standby leg"),
+	ROW(STANDBY, LEAVE, act_leave_standby, "-> leaving"),
+	ROW(STANDBY, STOPPED, act_gone, "steering removed"),
+
+	ROW(LEASING, CONSIDER, try_lease, "again: -> plugging, or standby with a reason"),
+	ROW(LEASING, HOLD, act_hold_later, "after this switch"),
+	ROW(LEASING, LEAVE, act_leave_later, "after this switch"),
+	ROW(LEASING, STOPPED, act_gone, "VF freed, steering removed"),
+
+	ROW(PLUGGING, PLUGGED, act_plugged, "-> proving; or vf if proof came first"),
+	ROW(PLUGGING, PROOF, act_proof, "unpark at once"),
+	ROW(PLUGGING, PLUG_FAILED, act_plug_failed, "VF freed; -> standby, plug-failed"),
+	ROW(PLUGGING, NEGOTIATED, act_note_negotiated, "remembered"),
+	ROW(PLUGGING, HOLD, act_hold_later, "after this switch"),
+	ROW(PLUGGING, LEAVE, act_leave_later, "after this switch"),
+	ROW(PLUGGING, STOPPED, act_gone, "VF freed, steering removed"),
+
+	ROW(PROVING, PROOF, act_proof, "unpark, disarm; -> vf"),
+	ROW(PROVING, DEADLINE, act_no_proof, "-> unplugging, no-vf-driver"),
+	ROW(PROVING, HOLD, act_hold, "-> unplugging"),
+	ROW(PROVING, LEAVE, act_leave_vf, "-> unplugging, then leaving"),
+	ROW(PROVING, STOPPED, act_gone, "VF freed, steering removed"),
+
+	ROW(VF, HOLD, act_hold, "-> unplugging"),
+	ROW(VF, LEAVE, act_leave_vf, "-> unplugging, then leaving"),
+	ROW(VF, UNPLUGGED, act_unplugged, "the guest ejected it itself: -> standby"),
+	ROW(VF, STOPPED, act_gone, "VF freed, steering removed"),
+
+	ROW(UNPLUGGING, UNPLUGGED, act_unplugged,
+	    "MAC zeroed, armed; -> standby, or leaving in a migration"),
+	ROW(UNPLUGGING, LEAVE, act_leave_later, "after this switch"),
+	ROW(UNPLUGGING, UNPLUG_FAILED, act_unplug_failed, "-> vf; a migration is refused"),
+	ROW(UNPLUGGING, DEADLINE, act_unplug_failed, "-> vf; a migration is refused"),
+	ROW(UNPLUGGING, STOPPED, act_gone, "VF freed, steering removed"),
+
+	ROW(LEAVING, CONFIRMED, act_gone, "Confirm: VF freed, steering removed"),
+	ROW(LEAVING, MIGRATE_FAILED, act_migrate_failed, "Confirm: -> standby, then the VF again"),
+	ROW(LEAVING, STOPPED, act_gone, "it runs elsewhere: VF freed, steering removed"),
+};
+
+const struct sfh_transition *sfh_pair_table(size_t *ret_n)
+{
+	*ret_n = SFH_ARRAY_SIZE(table);
+	return table;
+}
+
+void sfh_pair_dispatch(struct sfh_engine *e, struct sfh_pair *p, enum sfh_pair_event event,
+		       const char *why)
+{
+	for (size_t i = 0; i < SFH_ARRAY_SIZE(table); i++) {
+		if (table[i].state != p->state || table[i].event != event)
+			continue;
+		sfh_engine_log(e, LOG_DEBUG, "%s: %s in %s", p->domain_name,
+			       sfh_pair_event_name(event), sfh_pair_state_name(p->state));
+		table[i].action(e, p, why);
+		return;
+	}
+}

@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* A pair: one guest NIC with its standby device and, at times, a VF; and the
+ * table that says what each event does to it in each state. */
+#ifndef SFH_ENGINE_PAIR_H
+#define SFH_ENGINE_PAIR_H
+
+#include "ctl/engine/ops.h"
+#include "sfhybrid/reasons.h"
+
+/* X(identifier, name, meaning) */
+#define SFH_PAIR_STATES(X)                                                                         \
+	X(ARRIVING, "arriving", "a guest is migrating to this host: VF reserved, steering staged") \
+	X(STANDBY, "standby", "on the standby leg; a reason says why not accelerated")             \
+	X(LEASING, "leasing", "a VF is being leased and programmed; its driver may ask to wait")   \
+	X(PLUGGING, "plugging", "VF leased and parked, libvirt is plugging it")                    \
+	X(PROVING, "proving", "VF plugged; waiting for proof that it carries frames")              \
+	X(VF, "vf", "on the VF leg")                                                               \
+	X(UNPLUGGING, "unplugging", "the guest was asked to let go of the VF")                     \
+	X(LEAVING, "leaving", "migrating away on the standby leg, VF held until Confirm")
+
+enum sfh_pair_state {
+#define X(id, name, text) SFH_PAIR_##id,
+	SFH_PAIR_STATES(X)
+#undef X
+		_SFH_PAIR_MAX
+};
+
+/* X(identifier, name, where it comes from) */
+#define SFH_PAIR_EVENTS(X)                                                                         \
+	X(DEVICES, "devices", "libvirt: the arriving guest's devices exist")                       \
+	X(RESUMED, "resumed", "libvirt: the guest's CPUs run here")                                \
+	X(NEGOTIATED, "negotiated", "QEMU: the guest acknowledged STANDBY")                        \
+	X(FIRST_FRAME, "first-frame", "BPF: the guest's first frame on its standby leg")           \
+	X(CONSIDER, "consider", "a condition changed: a VF freed, a timer, the network came up")   \
+	X(ACCELERATE, "accelerate", "user")                                                        \
+	X(HOLD, "hold", "user, or `down --force`")                                                 \
+	X(LEAVE, "leave", "migrate: Begin")                                                        \
+	X(PLUGGED, "plugged", "worker: libvirt attached the VF")                                   \
+	X(PLUG_FAILED, "plug-failed", "worker: libvirt or QEMU refused the VF")                    \
+	X(PROOF, "proof", "BPF: a frame of the guest came over the parked VF")                     \
+	X(UNPLUGGED, "unplugged", "QEMU: the guest let go of the VF")                              \
+	X(UNPLUG_FAILED, "unplug-failed", "worker or QEMU: the guest keeps the VF")                \
+	X(DEADLINE, "deadline", "the state's deadline passed")                                     \
+	X(CONFIRMED, "confirmed", "migrate: Confirm, success")                                     \
+	X(MIGRATE_FAILED, "migrate-failed", "migrate: Confirm, failure")                           \
+	X(STOPPED, "stopped", "libvirt: the guest is gone from this host")
+
+enum sfh_pair_event {
+#define X(id, name, text) SFH_EV_##id,
+	SFH_PAIR_EVENTS(X)
+#undef X
+		_SFH_EV_MAX
+};
+
+struct sfh_pair {
+	struct sfh_pair *next;
+	char domain[SFH_UUID_STRLEN];
+	char domain_name[SFH_NAME_MAX];
+	char network[SFH_NAME_MAX];
+	struct sfh_mac mac;
+	uint16_t vlan;
+	char pf[16];
+	int pf_ifindex;
+	char standby[16];
+	int standby_ifindex; /* 0: not known */
+	enum sfh_standby_kind kind;
+
+	enum sfh_pair_state state;
+	enum sfh_reason reason;	 /* why not accelerated */
+	char detail[256];	 /* what a failure said, for `status` */
+	bool adopted;		 /* its XML has teaming and our alias */
+	bool negotiated;	 /* STANDBY acknowledged since the last start */
+	bool running;		 /* CPUs run here */
+	bool held;		 /* stays on standby until asked otherwise */
+	bool no_driver;		 /* no proof last time; until the next negotiation */
+	bool proved;		 /* in PLUGGING: proof came before libvirt's answer */
+	bool leaving;		 /* an outgoing migration waits for this pair */
+	bool has_lease;
+	struct sfh_lease lease;
+	uint64_t deadline_ns;	 /* 0: none; CLOCK_MONOTONIC */
+	uint64_t next_probe_ns;	 /* 0: not probing */
+	uint64_t retry_ns;	 /* when to consider again; 0: only on an event */
+	uint64_t quiet_since_ns; /* first frame seen, address not known */
+	unsigned lease_tries;
+	struct sfh_switch sw;	 /* the switch under way; begin_ns 0: none */
+	char next_cause[24];	 /* cause of the next to-vf */
+};
+
+struct sfh_engine;
+
+typedef void (*sfh_pair_action)(struct sfh_engine *e, struct sfh_pair *p, const char *why);
+
+struct sfh_transition {
+	enum sfh_pair_state state;
+	enum sfh_pair_event event;
+	sfh_pair_action action;
+	const char *doc;
+};
+
+/* The whole table; what it does not list is ignored. Printed by
+ * `sfhybridd --state-table`. */
+const struct sfh_transition *sfh_pair_table(size_t *ret_n);
+/* Applies the event; `why` (may be NULL) is a failure's sentence or a cause. */
+void sfh_pair_dispatch(struct sfh_engine *e, struct sfh_pair *p, enum sfh_pair_event event,
+		       const char *why);
+/* LEASING, PLUGGING, PROVING and UNPLUGGING are not rest. */
+bool sfh_pair_at_rest(const struct sfh_pair *p);
+const char *sfh_pair_state_name(enum sfh_pair_state state);
+const char *sfh_pair_event_name(enum sfh_pair_event event);
+
+#endif
