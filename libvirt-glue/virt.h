@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* libvirt at arm's length: one connection, blocking calls for a worker thread,
+ * and events. Everything here may take seconds; nothing here may be called on
+ * the agent's event loop or on the way to a hook's answer
+ * (research/libvirt-contract.md §1: deadlock).
+ *
+ * Thread-safe: libvirt connections are. Functions return 0 or a negative errno
+ * with libvirt's own sentence in *err. */
+#ifndef SFHYBRID_GLUE_VIRT_H
+#define SFHYBRID_GLUE_VIRT_H
+
+#include "libvirt-glue/domxml.h"
+#include "sfhybrid/util.h"
+
+struct sfh_virt;
+
+enum sfh_virt_event_kind {
+	SFH_VIRT_DEFINED,	    /* or redefined */
+	SFH_VIRT_STARTED,	    /* booted or restored; its CPUs run */
+	SFH_VIRT_INCOMING,	    /* migration's Prepare: devices exist, CPUs do not run */
+	SFH_VIRT_ARRIVED,	    /* migration is over, its CPUs run here */
+	SFH_VIRT_RESUMED,	    /* after a pause */
+	SFH_VIRT_STOPPED,	    /* gone from this host, whatever the cause */
+	SFH_VIRT_NEGOTIATED,	    /* QEMU's FAILOVER_NEGOTIATED; device: the standby's alias */
+	SFH_VIRT_DEVICE_REMOVED,    /* device: alias */
+	SFH_VIRT_DEVICE_KEPT,	    /* the guest refused to let go; device: alias */
+	SFH_VIRT_NETWORK_STOPPED,   /* name: the network */
+	SFH_VIRT_CLOSED,	    /* libvirtd is gone */
+};
+
+struct sfh_virt_event {
+	enum sfh_virt_event_kind kind;
+	char uuid[SFH_DOM_UUID_SIZE];
+	char name[SFH_DOM_NAME_SIZE];
+	char device[SFH_DOM_ALIAS_SIZE];
+};
+
+/* Called on libvirt's event thread: copy and hand over. */
+typedef void (*sfh_virt_event_fn)(void *ctx, const struct sfh_virt_event *event);
+
+/* Connects to `uri`. With fn NULL: no events (the CLI's reads; read-only). */
+int sfh_virt_open(const char *uri, sfh_virt_event_fn fn, void *ctx, struct sfh_virt **ret,
+		  struct sfh_error *err);
+void sfh_virt_close(struct sfh_virt **virt);
+bool sfh_virt_is_alive(struct sfh_virt *virt);
+
+/* --- networks ------------------------------------------------------------------------- */
+/* The XML of a network; -ENOENT. *ret is the caller's, free(). */
+int sfh_virt_network_xml(struct sfh_virt *v, const char *name, char **ret, bool *ret_active,
+			 struct sfh_error *err);
+int sfh_virt_network_define(struct sfh_virt *v, const char *xml, struct sfh_error *err);
+int sfh_virt_network_undefine(struct sfh_virt *v, const char *name, struct sfh_error *err);
+/* Both succeed when it is so already. */
+int sfh_virt_network_start(struct sfh_virt *v, const char *name, struct sfh_error *err);
+int sfh_virt_network_stop(struct sfh_virt *v, const char *name, struct sfh_error *err);
+/* Calls cb for every network; a non-zero return ends the walk. */
+int sfh_virt_networks(struct sfh_virt *v,
+		      int (*cb)(void *ctx, const char *name, const char *xml, bool active),
+		      void *ctx, struct sfh_error *err);
+
+/* --- domains ---------------------------------------------------------------------------- */
+/* Running domains' live XML. */
+int sfh_virt_running(struct sfh_virt *v, int (*cb)(void *ctx, const char *xml), void *ctx,
+		     struct sfh_error *err);
+int sfh_virt_domain_xml(struct sfh_virt *v, const char *uuid, char **ret, struct sfh_error *err);
+/* Name or UUID to UUID (buf of SFH_DOM_UUID_SIZE); -ENOENT. */
+int sfh_virt_domain_lookup(struct sfh_virt *v, const char *name_or_uuid, char *uuid,
+			   struct sfh_error *err);
+/* Adopts the persistent definition; *ret says what was done. */
+int sfh_virt_adopt(struct sfh_virt *v, const char *uuid, sfh_is_hybrid_fn is_hybrid, void *ctx,
+		   struct sfh_adoption *ret, struct sfh_error *err);
+/* The same for every persistent domain, errors handed to `note`. */
+int sfh_virt_adopt_all(struct sfh_virt *v, sfh_is_hybrid_fn is_hybrid, void *ctx,
+		       void (*note)(void *ctx, const char *text), struct sfh_error *err);
+
+/* Attaches device XML to the live domain only. */
+int sfh_virt_plug(struct sfh_virt *v, const char *uuid, const char *device_xml,
+		  struct sfh_error *err);
+/* Asks the guest to let go of the device; its end comes as an event. */
+int sfh_virt_unplug(struct sfh_virt *v, const char *uuid, const char *alias,
+		    struct sfh_error *err);
+/* Live, peer to peer. Returns when it is over. */
+enum { SFH_MIGRATE_PERSISTENT = 1 << 0, SFH_MIGRATE_UNDEFINE_SOURCE = 1 << 1 };
+int sfh_virt_migrate(struct sfh_virt *v, const char *uuid, const char *uri, unsigned flags,
+		     struct sfh_error *err);
+
+#endif
