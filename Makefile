@@ -85,7 +85,7 @@ $(B)/50-sfhybrid: $(HOOK_OBJ)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^
 
-$(B)/sfh-prober: $(B)/obj/bench/prober.o
+$(B)/sfh-prober: $(B)/obj/bench/prober.o $(B)/obj/bench/prober_analyse.o
 	$(call say,LD,$@)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ -lm
 
