@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The pinned maps, the same in every object: libbpf makes the pin for the first
- * object that is loaded and reuses it for the others. Sizes of the maps with one
- * entry per pair are set before load (ctl/core/steer.c). No preallocation: the
- * per-CPU map alone would take 72 bytes x pairs x CPUs, and only user space
- * inserts. */
+/* The maps, the same in every object; ctl/core/steer.c makes them once, pins them
+ * and lends them to each object (not LIBBPF_PIN_BY_NAME: libbpf's check for reuse
+ * knows nothing of our schema version). Sizes of those with one entry per
+ * pair are set before load. No preallocation: the per-CPU map alone would take
+ * 72 bytes x pairs x CPUs, and only user space inserts. */
 #ifndef SFH_BPF_MAPS_H
 #define SFH_BPF_MAPS_H
 
@@ -21,7 +21,6 @@ struct {
 	__uint(max_entries, SFH_MAX_PAIRS);
 	__type(key, struct sfh_guest_key);
 	__type(value, struct sfh_guest);
-	__uint(pinning, LIBBPF_PIN_BY_NAME);
 } sfh_guests SEC(".maps");
 
 struct {
@@ -30,7 +29,6 @@ struct {
 	__uint(max_entries, SFH_MAX_PAIRS);
 	__type(key, struct sfh_guest_key);
 	__type(value, struct sfh_guest_state);
-	__uint(pinning, LIBBPF_PIN_BY_NAME);
 } sfh_state SEC(".maps");
 
 struct {
@@ -39,7 +37,6 @@ struct {
 	__uint(max_entries, SFH_MAX_PAIRS);
 	__type(key, struct sfh_guest_key);
 	__type(value, struct sfh_counters);
-	__uint(pinning, LIBBPF_PIN_BY_NAME);
 } sfh_counters SEC(".maps");
 
 struct {
@@ -48,7 +45,6 @@ struct {
 	__uint(max_entries, SFH_MAX_PAIRS);
 	__type(key, __u32);
 	__type(value, struct sfh_guest_key);
-	__uint(pinning, LIBBPF_PIN_BY_NAME);
 } sfh_standby SEC(".maps");
 
 struct {
@@ -57,7 +53,6 @@ struct {
 	__uint(max_entries, SFH_MAX_PAIRS);
 	__type(key, struct sfh_guest_key);
 	__type(value, struct sfh_guest_key);
-	__uint(pinning, LIBBPF_PIN_BY_NAME);
 } sfh_parked SEC(".maps");
 
 struct {
@@ -65,7 +60,6 @@ struct {
 	__uint(max_entries, SFH_MAX_PAIRS);
 	__type(key, __u32);
 	__type(value, __u32);
-	__uint(pinning, LIBBPF_PIN_BY_NAME);
 } sfh_devmap SEC(".maps");
 
 struct {
@@ -74,7 +68,6 @@ struct {
 	__uint(max_entries, SFH_MAX_PORTS);
 	__type(key, __u32);
 	__type(value, struct sfh_port);
-	__uint(pinning, LIBBPF_PIN_BY_NAME);
 } sfh_ports SEC(".maps");
 
 struct {
@@ -82,7 +75,6 @@ struct {
 	__uint(max_entries, 1);
 	__type(key, __u32);
 	__type(value, struct sfh_meta);
-	__uint(pinning, LIBBPF_PIN_BY_NAME);
 } sfh_meta SEC(".maps");
 
 struct {
@@ -90,13 +82,11 @@ struct {
 	__uint(max_entries, SFH_DROP_SLOTS);
 	__type(key, __u32);
 	__type(value, __u64);
-	__uint(pinning, LIBBPF_PIN_BY_NAME);
 } sfh_drops SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
 	__uint(max_entries, SFH_RING_BYTES);
-	__uint(pinning, LIBBPF_PIN_BY_NAME);
 } sfh_events SEC(".maps");
 
 #endif

@@ -3,8 +3,9 @@
 #include "ctl/core/steer_priv.h"
 
 #include <bpf/bpf.h>
+#include <stdio.h>
 
-#define KEY_TEXT 48
+#define KEY_TEXT 64
 
 /* "52:54:00:12:34:56 vlan 7 on eth0" */
 static const char *key_text(const struct sfh_guest_key *key, char buf[KEY_TEXT])
@@ -266,17 +267,26 @@ int sfh_steer_stage(struct sfh_steer *s, const struct sfh_guest_key *key, uint32
 	return change_pair(s, key, &old, &state, &g, arm_on_first_frame, err);
 }
 
-static int adopt_alias(const struct sfh_pair_view *view, void *ctx)
+/* The same MAC on another VLAN, if any, inherits the parking VLAN. */
+static void inherit_alias(struct sfh_steer *s, const struct sfh_guest_key *alias)
 {
-	const struct sfh_guest_key *alias = ctx;
-	struct sfh_guest_key mine = parked_key(&view->key);
+	struct sfh_guest_key key, next, other;
+	int more = bpf_map_get_next_key(s->map[SFH_MAP_GUESTS], NULL, &next);
 
-	return same_key(&mine, alias);
+	while (more == 0) {
+		key = next;
+		other = parked_key(&key);
+		if (same_key(&other, alias)) {
+			(void)update(s, SFH_MAP_PARKED, alias, &key);
+			return;
+		}
+		more = bpf_map_get_next_key(s->map[SFH_MAP_GUESTS], &key, &next);
+	}
 }
 
 int sfh_steer_unstage(struct sfh_steer *s, const struct sfh_guest_key *key, struct sfh_error *err)
 {
-	struct sfh_guest_key alias = parked_key(key), pair, next;
+	struct sfh_guest_key alias = parked_key(key), owner;
 	struct sfh_guest g;
 	char buf[KEY_TEXT];
 	int r = sfh_steer_writable(s, err);
@@ -291,20 +301,8 @@ int sfh_steer_unstage(struct sfh_steer *s, const struct sfh_guest_key *key, stru
 		unmap_standby(s, key, g.standby_ifindex);
 	}
 	forget_pair(s, key);
-	/* The same MAC on another VLAN inherits the parking VLAN. */
-	if (lookup(s, SFH_MAP_PARKED, &alias, &pair) == -ENOENT) {
-		r = bpf_map_get_next_key(s->map[SFH_MAP_GUESTS], NULL, &next);
-		while (r == 0) {
-			struct sfh_pair_view view = { .key = next };
-
-			if (adopt_alias(&view, &alias)) {
-				(void)update(s, SFH_MAP_PARKED, &alias, &next);
-				break;
-			}
-			pair = next;
-			r = bpf_map_get_next_key(s->map[SFH_MAP_GUESTS], &pair, &next);
-		}
-	}
+	if (lookup(s, SFH_MAP_PARKED, &alias, &owner) == -ENOENT)
+		inherit_alias(s, &alias);
 	return 0;
 }
 

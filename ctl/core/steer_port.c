@@ -1,0 +1,550 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* Devices: our filters on clsact, XDP on the PF. sfh_ports remembers across
+ * restarts what we changed on a device. */
+#include "ctl/core/steer_priv.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <fcntl.h>
+#include <linux/ethtool.h>
+#include <linux/if_link.h>
+#include <linux/pkt_sched.h>
+#include <linux/rtnetlink.h>
+#include <linux/sockios.h>
+#include <net/if.h>
+#include <netlink/msg.h>
+#include <netlink/netlink.h>
+#include <stdio.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+
+/* Where our filter sits in a clsact: after a host's own filters with a small
+ * number, before those that let tc choose (49152 and below). */
+#define SFH_TC_PRIORITY 1000
+#define SFH_TC_HANDLE	0x5f48
+
+/* --- what rtnetlink knows ------------------------------------------------------------ */
+
+static void nl_socketp(struct nl_sock **p)
+{
+	nl_socket_free(*p);
+	*p = NULL;
+}
+
+static int on_qdisc(struct nl_msg *msg, void *ctx)
+{
+	struct nlattr *kind =
+		nlmsg_find_attr(nlmsg_hdr(msg), sizeof(struct tcmsg), TCA_KIND);
+
+	if (kind && nla_strlcpy(ctx, kind, 16) >= 16)
+		((char *)ctx)[0] = '\0';
+	return NL_OK;
+}
+
+static int on_filter(struct nl_msg *msg, void *ctx)
+{
+	(void)msg;
+	(*(unsigned int *)ctx)++;
+	return NL_OK;
+}
+
+/* One request, answers to cb; a kernel that says no counts as no answer. */
+static int tc_request(int type, int flags, uint32_t ifindex, uint32_t parent,
+		      nl_recvmsg_msg_cb_t cb, void *ctx)
+{
+	_cleanup_(nl_socketp) struct nl_sock *sock = nl_socket_alloc();
+	struct tcmsg tcm = {
+		.tcm_family = AF_UNSPEC,
+		.tcm_ifindex = (int)ifindex,
+		.tcm_parent = parent,
+	};
+
+	if (!sock)
+		return -ENOMEM;
+	if (nl_connect(sock, NETLINK_ROUTE) < 0)
+		return -EIO;
+	(void)nl_socket_modify_cb(sock, NL_CB_VALID, NL_CB_CUSTOM, cb, ctx);
+	if (nl_send_simple(sock, type, NLM_F_REQUEST | flags, &tcm, sizeof(tcm)) < 0)
+		return -EIO;
+	(void)nl_recvmsgs_default(sock);
+	return 0;
+}
+
+/* What occupies the place that clsact and ingress share: "clsact", "ingress", "". */
+static int ingress_qdisc(uint32_t ifindex, char kind[16])
+{
+	kind[0] = '\0';
+	return tc_request(RTM_GETQDISC, NLM_F_ACK, ifindex, TC_H_INGRESS, on_qdisc, kind);
+}
+
+/* Filters of anybody on both sides of a clsact. */
+static int count_filters(uint32_t ifindex, unsigned int *ret)
+{
+	const uint32_t parents[] = { TC_H_MAKE(TC_H_CLSACT, TC_H_MIN_INGRESS),
+				     TC_H_MAKE(TC_H_CLSACT, TC_H_MIN_EGRESS) };
+
+	*ret = 0;
+	for (size_t i = 0; i < SFH_ARRAY_SIZE(parents); i++) {
+		int r = tc_request(RTM_GETTFILTER, NLM_F_DUMP, ifindex, parents[i], on_filter, ret);
+
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static bool device_exists(uint32_t ifindex)
+{
+	char name[IF_NAMESIZE];
+
+	return if_indextoname(ifindex, name) != NULL;
+}
+
+/* --- our filter --------------------------------------------------------------------- */
+
+static struct bpf_tc_hook hook_at(uint32_t ifindex, enum bpf_tc_attach_point at)
+{
+	struct bpf_tc_hook hook = {
+		.sz = sizeof(hook),
+		.ifindex = (int)ifindex,
+		.attach_point = at,
+	};
+
+	return hook;
+}
+
+enum whose { WHOSE_NOBODYS, WHOSE_OURS, WHOSE_FOREIGN };
+
+/* Who has our priority and handle? Ours is known by its program's name. */
+static enum whose filter_there(uint32_t ifindex, enum bpf_tc_attach_point at)
+{
+	struct bpf_tc_hook hook = hook_at(ifindex, at);
+	struct bpf_prog_info info = {};
+	uint32_t len = sizeof(info);
+	int fd, r;
+	LIBBPF_OPTS(bpf_tc_opts, opts, .handle = SFH_TC_HANDLE, .priority = SFH_TC_PRIORITY);
+
+	if (bpf_tc_query(&hook, &opts) < 0)
+		return WHOSE_NOBODYS;
+	fd = bpf_prog_get_fd_by_id(opts.prog_id);
+	if (fd < 0)
+		return WHOSE_FOREIGN;
+	r = bpf_obj_get_info_by_fd(fd, &info, &len);
+	(void)close(fd);
+	return r == 0 && strncmp(info.name, "sfh_", 4) == 0 ? WHOSE_OURS : WHOSE_FOREIGN;
+}
+
+static int filter_attach(uint32_t ifindex, enum bpf_tc_attach_point at, int prog,
+			 struct sfh_error *err)
+{
+	struct bpf_tc_hook hook = hook_at(ifindex, at);
+	const char *side = at == BPF_TC_INGRESS ? "ingress" : "egress", *said;
+	char name[32];
+	int r;
+	LIBBPF_OPTS(bpf_tc_opts, opts, .handle = SFH_TC_HANDLE, .priority = SFH_TC_PRIORITY,
+		    .prog_fd = prog, .flags = BPF_TC_F_REPLACE);
+
+	if (filter_there(ifindex, at) == WHOSE_FOREIGN)
+		return sfh_err(err, -EEXIST,
+			       "somebody else's tc filter has priority %d, handle %#x on %s of %s: "
+			       "move it",
+			       SFH_TC_PRIORITY, SFH_TC_HANDLE, side,
+			       sfh_steer_ifname(ifindex, name));
+	(void)sfh_steer_libbpf_says();
+	r = bpf_tc_attach(&hook, &opts);
+	if (r < 0) {
+		said = sfh_steer_libbpf_says();
+		return sfh_err(err, r, "cannot attach to tc %s of %s: %s%s%s%s", side,
+			       sfh_steer_ifname(ifindex, name), strerror(-r), said[0] ? " (" : "",
+			       said, said[0] ? ")" : "");
+	}
+	return 0;
+}
+
+static int filter_detach(uint32_t ifindex, enum bpf_tc_attach_point at)
+{
+	struct bpf_tc_hook hook = hook_at(ifindex, at);
+	LIBBPF_OPTS(bpf_tc_opts, opts, .handle = SFH_TC_HANDLE, .priority = SFH_TC_PRIORITY);
+
+	if (filter_there(ifindex, at) != WHOSE_OURS)
+		return 0;
+	return bpf_tc_detach(&hook, &opts);
+}
+
+/* --- sfh_ports ------------------------------------------------------------------------ */
+
+static int port_read(const struct sfh_steer *s, uint32_t ifindex, struct sfh_port *port)
+{
+	return bpf_map_lookup_elem(s->map[SFH_MAP_PORTS], &ifindex, port) < 0 ? -errno : 0;
+}
+
+static int port_write(struct sfh_steer *s, uint32_t ifindex, const struct sfh_port *port,
+		      struct sfh_error *err)
+{
+	char name[32];
+
+	if (bpf_map_update_elem(s->map[SFH_MAP_PORTS], &ifindex, port, BPF_ANY) == 0)
+		return 0;
+	return sfh_err(err, -errno, "cannot note that %s is ours: %s",
+		       sfh_steer_ifname(ifindex, name), strerror(errno));
+}
+
+static int port_forget(struct sfh_steer *s, uint32_t ifindex)
+{
+	return bpf_map_delete_elem(s->map[SFH_MAP_PORTS], &ifindex) < 0 && errno != ENOENT ?
+		       -errno :
+		       0;
+}
+
+int sfh_steer_foreach_port(struct sfh_steer *s,
+			   int (*cb)(uint32_t ifindex, const struct sfh_port *port, void *ctx),
+			   void *ctx)
+{
+	uint32_t key, next;
+	uint64_t limit = 2ull * SFH_MAX_PORTS;
+	int first = 0, more = bpf_map_get_next_key(s->map[SFH_MAP_PORTS], NULL, &next);
+
+	while (more == 0 && limit-- && first == 0) {
+		struct sfh_port port;
+
+		key = next;
+		more = bpf_map_get_next_key(s->map[SFH_MAP_PORTS], &key, &next);
+		if (port_read(s, key, &port) == 0)
+			first = cb(key, &port, ctx);
+	}
+	return first;
+}
+
+/* --- clsact ------------------------------------------------------------------------------ */
+
+/* Makes a clsact if there is none. *kind: what there is afterwards. The note that
+ * it is ours is written before the deed: after a crash in between we may remove
+ * an empty qdisc of somebody else, but leave none of ours behind. */
+static int clsact_ensure(struct sfh_steer *s, uint32_t ifindex, struct sfh_port *port,
+			 char kind[16], struct sfh_error *err)
+{
+	struct bpf_tc_hook hook = hook_at(ifindex, BPF_TC_INGRESS | BPF_TC_EGRESS);
+	char name[32];
+	int r = ingress_qdisc(ifindex, kind);
+
+	if (r < 0)
+		return sfh_err(err, r, "cannot ask for the qdiscs of %s",
+			       sfh_steer_ifname(ifindex, name));
+	if (kind[0]) {
+		/* Pins were lost, our filter was not: then the qdisc was ours, too. */
+		if (filter_there(ifindex, BPF_TC_INGRESS) == WHOSE_OURS && !port->role &&
+		    strcmp(kind, "clsact") == 0)
+			port->flags |= SFH_PORT_CLSACT_OURS;
+		return 0;
+	}
+	port->flags |= SFH_PORT_CLSACT_OURS;
+	r = port_write(s, ifindex, port, err);
+	if (r < 0)
+		return r;
+	r = bpf_tc_hook_create(&hook);
+	if (r < 0) {
+		port->flags &= ~(uint32_t)SFH_PORT_CLSACT_OURS;
+		return sfh_err(err, r, "cannot add a clsact qdisc to %s: %s",
+			       sfh_steer_ifname(ifindex, name), strerror(-r));
+	}
+	memcpy(kind, "clsact", 7);
+	return 0;
+}
+
+static int clsact_release(uint32_t ifindex, const struct sfh_port *port)
+{
+	struct bpf_tc_hook hook = hook_at(ifindex, BPF_TC_INGRESS | BPF_TC_EGRESS);
+	unsigned int filters;
+	char kind[16];
+	int r;
+
+	if (!(port->flags & SFH_PORT_CLSACT_OURS))
+		return 0;
+	r = ingress_qdisc(ifindex, kind);
+	if (r < 0 || strcmp(kind, "clsact") != 0)
+		return r;
+	r = count_filters(ifindex, &filters);
+	if (r < 0 || filters)
+		return r;
+	r = bpf_tc_hook_destroy(&hook);
+	return r == -ENOENT || r == -ENODEV ? 0 : r;
+}
+
+/* --- RX VLAN stripping ------------------------------------------------------------------ */
+
+static int ethtool_flags(uint32_t ifindex, uint32_t cmd, uint32_t *flags)
+{
+	_cleanup_close_ int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	struct ethtool_value ev = { .cmd = cmd, .data = *flags };
+	struct ifreq ifr = { .ifr_data = (char *)&ev };
+
+	if (fd < 0)
+		return -errno;
+	if (!if_indextoname(ifindex, ifr.ifr_name))
+		return -ENODEV;
+	if (ioctl(fd, SIOCETHTOOL, &ifr) < 0)
+		return -errno;
+	*flags = ev.data;
+	return 0;
+}
+
+/* Returns 1 if the setting was changed. */
+static int rxvlan_set(uint32_t ifindex, bool on)
+{
+	uint32_t flags = 0, want;
+	int r = ethtool_flags(ifindex, ETHTOOL_GFLAGS, &flags);
+
+	if (r < 0)
+		return r == -EOPNOTSUPP ? 0 : r;
+	want = on ? flags | ETH_FLAG_RXVLAN : flags & ~(uint32_t)ETH_FLAG_RXVLAN;
+	if (want == flags)
+		return 0;
+	r = ethtool_flags(ifindex, ETHTOOL_SFLAGS, &want);
+	if (r < 0)
+		return r;
+	r = ethtool_flags(ifindex, ETHTOOL_GFLAGS, &flags);
+	return r < 0 ? r : !!(flags & ETH_FLAG_RXVLAN) == on ? 1 : -EOPNOTSUPP;
+}
+
+/* --- XDP --------------------------------------------------------------------------------- */
+
+static char *link_path(const struct sfh_steer *s, uint32_t ifindex)
+{
+	char *path;
+
+	return asprintf(&path, "%s/%s/xdp-%u", s->dir, SFH_LINK_DIR, ifindex) < 0 ? NULL : path;
+}
+
+/* The pinned link's fd if it still holds the device; removes the pin of one whose
+ * device went away (the kernel detached it then). */
+static int xdp_link_get(const char *path, uint32_t ifindex)
+{
+	struct bpf_link_info info = {};
+	uint32_t len = sizeof(info);
+	int fd = bpf_obj_get(path);
+
+	if (fd < 0)
+		return -errno;
+	if (bpf_obj_get_info_by_fd(fd, &info, &len) == 0 && info.type == BPF_LINK_TYPE_XDP &&
+	    info.xdp.ifindex == ifindex)
+		return fd;
+	(void)close(fd);
+	(void)unlink(path);
+	return -ENOENT;
+}
+
+static int xdp_link_make(struct sfh_steer *s, const char *path, uint32_t ifindex)
+{
+	LIBBPF_OPTS(bpf_link_create_opts, opts, .flags = XDP_FLAGS_DRV_MODE);
+	_cleanup_close_ int fd = -1;
+
+	if (mkdirat(s->dir_fd, SFH_LINK_DIR, 0700) < 0 && errno != EEXIST)
+		return -errno;
+	fd = bpf_link_create(s->prog_pf_xdp, (int)ifindex, BPF_XDP, &opts);
+	if (fd < 0)
+		return fd;
+	return bpf_obj_pin(fd, path) < 0 ? -errno : 0;
+}
+
+static void xdp_attach(struct sfh_steer *s, uint32_t ifindex, struct sfh_port *port,
+		       struct sfh_steer_pf_info *info)
+{
+	_cleanup_free_ char *path = link_path(s, ifindex);
+	_cleanup_close_ int fd = -1;
+	int r;
+
+	if (!path) {
+		info->xdp_error = -ENOMEM;
+		return;
+	}
+	fd = xdp_link_get(path, ifindex);
+	if (fd >= 0) {
+		r = bpf_link_update(fd, s->prog_pf_xdp, NULL);
+		info->xdp_native = true;
+		info->xdp_error = r;
+		if (r < 0)
+			(void)snprintf(info->xdp_why, sizeof(info->xdp_why),
+				       "an older program stays: %s", strerror(-r));
+		return;
+	}
+	r = rxvlan_set(ifindex, false);
+	if (r < 0) {
+		info->xdp_error = r;
+		(void)snprintf(info->xdp_why, sizeof(info->xdp_why),
+			       "cannot switch RX VLAN stripping off: %s", strerror(-r));
+		return;
+	}
+	if (r > 0)
+		port->flags |= SFH_PORT_RXVLAN_WAS_ON;
+	r = port_write(s, ifindex, port, NULL);
+	if (r == 0)
+		r = xdp_link_make(s, path, ifindex);
+	info->xdp_native = r == 0;
+	if (r == 0)
+		return;
+	info->xdp_error = r;
+	(void)snprintf(info->xdp_why, sizeof(info->xdp_why), "%s: %s",
+		       r == -EBUSY || r == -EEXIST ? "another XDP program is attached" :
+						     "the driver refused native XDP",
+		       strerror(-r));
+	if (port->flags & SFH_PORT_RXVLAN_WAS_ON) {
+		(void)rxvlan_set(ifindex, true);
+		port->flags &= ~(uint32_t)SFH_PORT_RXVLAN_WAS_ON;
+	}
+}
+
+/* True if there was one. */
+static bool xdp_detach(struct sfh_steer *s, uint32_t ifindex)
+{
+	_cleanup_free_ char *path = link_path(s, ifindex);
+	bool there = path && unlink(path) == 0;
+
+	/* Fails while other links are there: as it should. */
+	(void)unlinkat(s->dir_fd, SFH_LINK_DIR, AT_REMOVEDIR);
+	return there;
+}
+
+/* --- attach and detach --------------------------------------------------------------------- */
+
+static int start(struct sfh_steer *s, uint32_t ifindex, struct sfh_port *port,
+		 struct sfh_error *err)
+{
+	int r = sfh_steer_writable(s, err);
+
+	if (r < 0)
+		return r;
+	if (!ifindex || !device_exists(ifindex))
+		return sfh_err(err, -ENODEV, "there is no device with ifindex %u", ifindex);
+	*port = (struct sfh_port){};
+	(void)port_read(s, ifindex, port);
+	return 0;
+}
+
+static int detach(struct sfh_steer *s, uint32_t ifindex, struct sfh_error *err)
+{
+	struct sfh_port port = {};
+	char name[32];
+	int r = sfh_steer_writable(s, err), first = 0;
+
+	if (r < 0)
+		return r;
+	r = port_read(s, ifindex, &port);
+	(void)xdp_detach(s, ifindex);
+	if (r == -ENOENT)
+		return 0;
+	if (device_exists(ifindex)) {
+		first = filter_detach(ifindex, BPF_TC_INGRESS);
+		r = filter_detach(ifindex, BPF_TC_EGRESS);
+		first = first ? first : r;
+		r = clsact_release(ifindex, &port);
+		first = first ? first : r;
+		if (port.flags & SFH_PORT_RXVLAN_WAS_ON) {
+			r = rxvlan_set(ifindex, true);
+			first = first ? first : r < 0 ? r : 0;
+		}
+		/* Whatever failed because the device went away meanwhile is done. */
+		if (first && !device_exists(ifindex))
+			first = 0;
+	}
+	if (first < 0)
+		return sfh_err(err, first, "cannot detach from %s: %s",
+			       sfh_steer_ifname(ifindex, name), strerror(-first));
+	return port_forget(s, ifindex);
+}
+
+/* Attaching failed: leave the device as it was, unless it was attached before. */
+static int give_up(struct sfh_steer *s, uint32_t ifindex, bool was_attached, int code)
+{
+	if (!was_attached)
+		(void)detach(s, ifindex, NULL);
+	return code;
+}
+
+int sfh_steer_pf_attach(struct sfh_steer *s, uint32_t ifindex, bool want_xdp,
+			struct sfh_steer_pf_info *ret, struct sfh_error *err)
+{
+	_cleanup_free_ char *path = link_path(s, ifindex);
+	struct sfh_steer_pf_info info = {};
+	struct sfh_port port;
+	bool was_attached;
+	char kind[16];
+	int r = start(s, ifindex, &port, err);
+
+	if (r < 0)
+		return r;
+	if (!path)
+		return -ENOMEM;
+	was_attached = port.role != 0;
+	r = clsact_ensure(s, ifindex, &port, kind, err);
+	port.role = SFH_PORT_PF;
+	if (r == 0)
+		r = port_write(s, ifindex, &port, err);
+	/* Ingress works on libvirt's `ingress` qdisc as well as on clsact. */
+	if (r == 0)
+		r = filter_attach(ifindex, BPF_TC_INGRESS, s->prog_pf_tc, err);
+	if (r < 0)
+		return give_up(s, ifindex, was_attached, r);
+	if (want_xdp) {
+		xdp_attach(s, ifindex, &port, &info);
+		r = port_write(s, ifindex, &port, err);
+		if (r < 0)
+			return give_up(s, ifindex, was_attached, r);
+	} else {
+		int fd = xdp_link_get(path, ifindex);
+
+		info.xdp_native = fd >= 0;
+		sfh_closep(&fd);
+	}
+	info.clsact_ours = port.flags & SFH_PORT_CLSACT_OURS;
+	if (ret)
+		*ret = info;
+	return 0;
+}
+
+int sfh_steer_pf_detach(struct sfh_steer *s, uint32_t ifindex, struct sfh_error *err)
+{
+	return detach(s, ifindex, err);
+}
+
+int sfh_steer_standby_attach(struct sfh_steer *s, uint32_t ifindex, enum sfh_standby_kind kind,
+			     struct sfh_error *err)
+{
+	/* Seen from the host: a tap receives what the guest sends, a macvtap transmits it. */
+	bool tap = kind == SFH_STANDBY_TAP;
+	enum bpf_tc_attach_point from = tap ? BPF_TC_INGRESS : BPF_TC_EGRESS;
+	enum bpf_tc_attach_point to = tap ? BPF_TC_EGRESS : BPF_TC_INGRESS;
+	struct sfh_port port;
+	bool was_attached, clsact;
+	char kind_there[16], name[32];
+	int r = start(s, ifindex, &port, err);
+
+	if (r < 0)
+		return r;
+	if (!tap && kind != SFH_STANDBY_MACVTAP)
+		return sfh_err(err, -EINVAL, "%d is no kind of standby device", (int)kind);
+	was_attached = port.role != 0;
+	r = clsact_ensure(s, ifindex, &port, kind_there, err);
+	port.role = SFH_PORT_STANDBY;
+	port.standby_kind = (uint8_t)kind;
+	if (r == 0)
+		r = port_write(s, ifindex, &port, err);
+	if (r < 0)
+		return give_up(s, ifindex, was_attached, r);
+	/* An `ingress` qdisc would take an egress filter, and run it on ingress. */
+	clsact = strcmp(kind_there, "clsact") == 0;
+	if (!clsact && from == BPF_TC_EGRESS)
+		return give_up(s, ifindex, was_attached,
+			       sfh_err(err, -EBUSY,
+				       "%s has a qdisc `%s` (libvirt's <bandwidth>?) where clsact "
+				       "is needed: remove it",
+				       sfh_steer_ifname(ifindex, name), kind_there));
+	r = filter_attach(ifindex, from, s->prog_from_guest, err);
+	if (r == 0 && (clsact || to == BPF_TC_INGRESS))
+		r = filter_attach(ifindex, to, s->prog_to_guest, err);
+	return r < 0 ? give_up(s, ifindex, was_attached, r) : 0;
+}
+
+int sfh_steer_standby_detach(struct sfh_steer *s, uint32_t ifindex, struct sfh_error *err)
+{
+	return detach(s, ifindex, err);
+}
