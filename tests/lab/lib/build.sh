@@ -42,11 +42,9 @@ cache_build() {
 product_stage() {
 	local log=$RUN/install.log
 	mkdir -p "$1"
-	if ! make -s -C "$REPO" install DESTDIR="$1" PREFIX=/usr >"$log" 2>&1; then
+	if ! make -s -j"$(nproc)" -C "$REPO" install DESTDIR="$1" PREFIX=/usr >"$log" 2>&1; then
 		tail -n 15 "$log" >&2
-		say "'make install' failed: the hosts come up without sfhybrid"
-		rm -rf "$1"
-		mkdir -p "$1"
+		die "'make install' failed ('lab up --bare' boots hosts without the built tree)"
 	fi
 }
 

@@ -1,5 +1,5 @@
 # Where things are, and how the lab talks. Sourced by tests/lab/lab, never run.
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034 # used by the files that come after
 
 LAB_SRC=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 REPO=$(cd "$LAB_SRC/../.." && pwd)

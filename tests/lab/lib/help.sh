@@ -3,7 +3,7 @@
 
 usage_table() {
 	cat <<-'TABLE'
-	up|[--hosts 1|2] [--pfs 1-8] [--memory MiB] [--bare]|boot the hosts (2, with 1 PF each); --bare: without the built tree
+	up|[--hosts 1|2] [--pfs 1-8] [--memory MiB] [--bare]|boot the hosts (2, with 1 PF each) with the built tree in them; --bare: without
 	down||end the lab and remove all it made; the cached root filesystem stays
 	status||what runs in this lab; exit status 1 if it is not up
 	list||the labs that are up
@@ -16,6 +16,9 @@ usage_table() {
 	pf|HOST [N]|the name of HOST's PF number N (0)
 	install|[HOST]|put the built tree into running hosts again and restart the agent
 	console|[-f] HOST|HOST's console; -f: follow
+	link|HOST N up|down|plug or pull the cable of HOST's PF number N
+	reset|HOST|reset HOST as a power cut would, and wait until it is ready again
+	qmp|HOST JSON|send one QMP command to HOST's QEMU and print the answer
 	clean||remove the cached root filesystem and tools
 	TABLE
 }
@@ -26,7 +29,7 @@ usage() {
 	while IFS='|' read -r verb args what; do
 		printf '  lab %s %s\n        %s\n' "$verb" "$args" "$what"
 	done < <(usage_rows)
-	printf '\nThe lab is called NAME, else $SFHYBRID_LAB, else "lab". HOST is host1 or host2.\n'
+	printf '\nThe lab is called NAME, else what SFHYBRID_LAB says, else "lab". HOST is host1 or host2.\n'
 }
 
 # "1|2" in a synopsis must not split the row: only the first and last bar do.

@@ -51,6 +51,7 @@ pid_end() {
 	local pid sig
 	for sig in TERM KILL; do
 		pid=$(pid_alive "$1") || break
+		[[ $pid -ne $$ ]] || break
 		kill -"$sig" "$pid" 2>/dev/null || break
 		for _ in {1..50}; do
 			pid_alive "$1" >/dev/null || break 2
@@ -60,6 +61,7 @@ pid_end() {
 	rm -f "$1"
 }
 
+# shellcheck disable=SC2054 # QEMU's commas
 host_start() {
 	local host=$1 pf args=()
 	if [[ $KVM == yes ]]; then
@@ -69,8 +71,8 @@ host_start() {
 		args+=(-accel tcg,thread=multi -cpu EPYC,+svm,+npt)
 	fi
 	args+=(-name "$LAB-$host" -machine q35,kernel-irqchip=split -smp 2 -m "$MEMORY"
-		-nodefaults -display none -rtc base=utc -serial "file:$host.console"
-		-qmp "unix:$host.qmp,server=on,wait=off"
+		-nodefaults -display none -rtc base=utc -chardev "file,id=console,path=$host.console,append=on" -serial chardev:console
+		-qmp "tcp:127.0.0.1:$(qmp_port "$host"),server=on,wait=off"
 		-device intel-iommu,intremap=on,caching-mode=on
 		-device virtio-rng-pci
 		# Everything a host writes goes to an unlinked temporary file.
@@ -88,7 +90,7 @@ host_start() {
 	args+=(-kernel "$KERNEL" -initrd "$HOST_INITRAMFS" -append
 		"console=ttyS0 quiet panic=0 mitigations=off intel_iommu=on iommu=pt net.ifnames=0 $HOST_CMDLINE")
 	(
-		cd "$RUN"
+		cd "$RUN" || exit 1
 		export -f qemu
 		export ROOTFS TMPDIR=$RUN
 		# shellcheck disable=SC2016
@@ -106,6 +108,7 @@ host_wait() {
 	addr=$(mgmt_addr "$host")
 	until labx -n -w 2 -t 2 "$addr" "$LABD_PORT" true 2>/dev/null; do
 		pid_alive "$RUN/$host.pid" >/dev/null || { host_failed "$host" "its QEMU has ended"; return 1; }
+		! grep -q 'Kernel panic' "$RUN/$host.console" || { host_failed "$host" "its kernel has panicked"; return 1; }
 		[[ $SECONDS -lt $end ]] || { host_failed "$host" "no answer within $BOOT_TIMEOUT s"; return 1; }
 	done
 	progress "$host: booted, starting its daemons"
@@ -118,4 +121,21 @@ host_failed() {
 	say "$1: $2; the end of its console:"
 	tail -n 25 "$RUN/$1.console" >&2 2>/dev/null || true
 	tail -n 5 "$RUN/$1.qemu.log" >&2 2>/dev/null || true
+}
+
+# qmp HOST JSON: the answer to one command; fails if that is an error.
+qmp() {
+	# shellcheck disable=SC2016 # for the shell in the namespace
+	in_wire bash -c '
+		exec 3<>"/dev/tcp/127.0.0.1/$1" || exit 1
+		IFS= read -r -t 10 <&3 || exit 1 # the greeting
+		printf "%s\n" "{\"execute\":\"qmp_capabilities\"}" "$2" >&3
+		IFS= read -r -t 10 <&3 || exit 1
+		while IFS= read -r -t 10 line <&3; do
+			[[ $line != *"\"event\":"* ]] || continue
+			printf "%s\n" "${line%$(printf "\r")}"
+			[[ $line != *"\"error\":"* ]]
+			exit
+		done
+		exit 1' qmp "$(qmp_port "$1")" "$2"
 }

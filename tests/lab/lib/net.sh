@@ -1,6 +1,6 @@
 # A lab's two networks, in a namespace of their own: the wire (one bridge that
 # all PFs and the client hang on) and the management network.
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034 # LABD_PORT is used elsewhere
 
 MGMT_NET=10.78.0
 LABD_PORT=7
@@ -11,6 +11,8 @@ mgmt_mac() { printf '52:54:00:78:00:%02x\n' "${1#host}"; }
 pf_mac() { printf '52:54:00:77:%02x:%02x\n' "${1#host}" "$2"; }
 mgmt_tap() { printf 'h%dmgmt\n' "${1#host}"; }
 pf_tap() { printf 'h%dpf%d\n' "${1#host}" "$2"; }
+
+qmp_port() { printf '40%02d\n' "${1#host}"; }
 
 in_wire() { nsenter --net="/run/netns/$NS_WIRE" -- "$@"; }
 

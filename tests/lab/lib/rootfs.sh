@@ -7,6 +7,7 @@ SUITE=trixie
 # The archive's address is whatever apt here is configured with.
 mirror_uri() {
 	local uri
+	# shellcheck disable=SC2016 # apt's own variables
 	uri=$(apt-get indextargets --format '$(REPO_URI)' \
 		'Origin: Debian' 'Label: Debian' 'Component: main' | sort -u | head -n 1)
 	[[ -n $uri ]] || die "apt knows no Debian archive here: run 'apt-get update' first"
@@ -22,7 +23,11 @@ mirror_aptopts() {
 packages_of() { sed -e 's/#.*//' -e '/^[[:space:]]*$/d' "$1"; }
 
 rootfs_key() {
-	cat "$LAB_SRC/rootfs-packages.txt" "$LAB_SRC/lib/rootfs.sh" | sha256sum | cut -c 1-12
+	{
+		packages_of "$LAB_SRC/rootfs-packages.txt"
+		echo "$SUITE"
+		declare -f rootfs_bootstrap rootfs_build
+	} | sha256sum | cut -c 1-12
 }
 
 # Sets ROOTFS (a tree, also where QEMU is run from) and ROOT_IMAGE.
@@ -49,6 +54,8 @@ rootfs_build() {
 	mke2fs -q -t ext4 -O ^has_journal -E lazy_itable_init=1 -m 0 -L sfhybrid-lab \
 		-d "$ROOTFS" "$ROOT_IMAGE" 6G >>"$log" 2>&1 || { tail -n 30 "$log" >&2; die "mke2fs failed"; }
 	touch "$dir/complete"
+	# Older ones are of no use, but a lab that is up may run from them.
+	[[ -n $(labs_up) ]] || find "$CACHE" -maxdepth 1 -name 'rootfs-*' -type d ! -path "$dir" -exec rm -rf {} +
 	progress "root filesystem ready"
 }
 

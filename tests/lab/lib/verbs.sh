@@ -23,7 +23,10 @@ number_check() { # NAME VALUE MIN MAX
 no_args() { [[ $# -eq 0 ]] || usage_error "what is '$1' for?"; }
 
 # option_value "$@": the value of option $1, or a usage error.
-option_value() { [[ $# -ge 2 ]] && printf '%s\n' "$2" || usage_error "$1 needs a value"; }
+option_value() {
+	[[ $# -ge 2 ]] || usage_error "$1 needs a value"
+	printf '%s\n' "$2"
+}
 
 verb_up() {
 	local host hosts=2 pfs=1 memory=3072 bare=no
@@ -50,13 +53,19 @@ verb_up() {
 		say "lab '$LAB' is already up"
 		return
 	fi
-	[[ ! -e $RUN ]] || lab_remove # an 'up' that was killed
+	if [[ -e $RUN ]]; then
+		! pid_alive "$RUN/up.pid" >/dev/null || die "lab '$LAB' is being brought up already"
+		lab_remove # an 'up' that was killed
+	fi
+	# shellcheck disable=SC2034 # host_start reads HOST_CMDLINE
 	HOSTS=$hosts PFS=$pfs MEMORY=$memory HOST_CMDLINE=${SFHYBRID_LAB_CMDLINE:-}
 	cache_build
 	mkdir -p "$RUN"
+	pid_record "$RUN/up.pid" $$
 	trap 'trap "" INT TERM HUP; say "interrupted: removing lab $LAB"; lab_remove; exit 130' INT TERM HUP
 	trap 'lab_remove' EXIT
-	if [[ $bare == yes ]]; then mkdir -p "$RUN/product"; else product_stage "$RUN/product"; fi
+	mkdir -p "$RUN/product"
+	[[ $bare == yes ]] || product_stage "$RUN/product"
 	net_up "$HOSTS" "$PFS"
 	for ((n = 1; n <= HOSTS; n++)); do
 		host_overlay "host$n" "$RUN/product"
@@ -66,6 +75,7 @@ verb_up() {
 	progress "booting $HOSTS host(s) ($([[ $KVM == yes ]] && echo KVM || echo emulated))"
 	hosts_wait || exit 1
 	printf 'HOSTS=%d PFS=%d MEMORY=%d\n' "$HOSTS" "$PFS" "$MEMORY" >"$RUN/config"
+	rm -f "$RUN/up.pid"
 	trap - EXIT INT TERM HUP
 	progress "lab '$LAB' is up"
 }
@@ -88,7 +98,8 @@ lab_remove() {
 	for pid in $(jobs -p); do
 		kill "$pid" 2>/dev/null || true
 	done
-	for file in "$RUN"/*.pid; do
+	# An 'up' still at work first: it would start what is ended here.
+	for file in "$RUN"/{up,host1,host2}.pid; do
 		[[ ! -e $file ]] || pid_end "$file"
 	done
 	net_down
@@ -129,8 +140,12 @@ verb_status() {
 }
 
 verb_list() {
-	local config
 	no_args "$@"
+	labs_up
+}
+
+labs_up() {
+	local config
 	for config in "$LAB_BUILD"/run/*/config; do
 		[[ ! -e $config ]] || basename "$(dirname "$config")"
 	done
@@ -223,18 +238,42 @@ verb_install() {
 	local n host
 	load_lab
 	[[ $# -eq 0 ]] || host_check "$1"
+	rm -rf "$RUN/product"
 	mkdir -p "$RUN/product"
 	product_stage "$RUN/product"
 	for ((n = 1; n <= HOSTS; n++)); do
 		host=host$n
 		[[ $# -eq 0 || $1 == "$host" ]] || continue
-		# Unlinked first: a running program's file cannot be written to.
-		tree_tar "$RUN/product" | labx "$(mgmt_addr "$host")" "$LABD_PORT" tar -x --unlink-first --no-same-owner -C / -f -
-		labx -n "$(mgmt_addr "$host")" "$LABD_PORT" sh -c \
-			'[ ! -x /usr/sbin/sfhybridd ] || /usr/lib/sfhybrid-lab/agent restart' || die "$host: the agent did not restart"
+		tree_tar "$RUN/product" |
+			labx "$(mgmt_addr "$host")" "$LABD_PORT" /usr/lib/sfhybrid-lab/install ||
+			die "$host: installing failed"
 		progress "$host: installed"
 	done
 	rm -rf "$RUN/product"
+}
+
+verb_link() {
+	local up
+	[[ $# -eq 3 ]] || usage_error "link HOST N up|down"
+	case $3 in
+	up) up=true ;;
+	down) up=false ;;
+	*) usage_error "link HOST N up|down" ;;
+	esac
+	verb_qmp "$1" "{\"execute\":\"set_link\",\"arguments\":{\"name\":\"$(verb_pf "$1" "$2")\",\"up\":$up}}" >/dev/null
+}
+
+verb_qmp() {
+	host_check "${1-}"
+	[[ $# -eq 2 ]] || usage_error "qmp HOST JSON"
+	qmp "$1" "$2" || die "$1: QMP command failed: $2"
+}
+
+verb_reset() {
+	host_check "${1-}"
+	qmp "$1" '{"execute":"system_reset"}' >/dev/null || die "$1: QEMU does not answer"
+	: >"$RUN/$1.console"
+	host_wait "$1"
 }
 
 verb_console() {
@@ -250,6 +289,6 @@ verb_console() {
 
 verb_clean() {
 	no_args "$@"
-	[[ -z $(verb_list) ]] || die "labs are up: $(verb_list | paste -sd ' ')"
+	[[ -z $(labs_up) ]] || die "labs are up: $(labs_up | paste -sd ' ')"
 	rm -rf "$CACHE" "$BIN"
 }
