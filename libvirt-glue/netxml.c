@@ -9,7 +9,7 @@
 #define WHAT_USER "hybrid network definition"
 #define WHAT_LIBVIRT "libvirt network XML"
 
-static const char *const mode_names[_SFH_STANDBY_MAX] = {
+static const char *const mode_names[_SFH_STANDBY_MODE_MAX] = {
 	[SFH_STANDBY_MACVTAP_BRIDGE] = "macvtap-bridge",
 	[SFH_STANDBY_MACVTAP_PRIVATE] = "macvtap-private",
 	[SFH_STANDBY_MACVTAP_VEPA] = "macvtap-vepa",
@@ -17,7 +17,7 @@ static const char *const mode_names[_SFH_STANDBY_MAX] = {
 };
 
 /* libvirt's forward mode for each standby mode */
-static const char *const forward_names[_SFH_STANDBY_MAX] = {
+static const char *const forward_names[_SFH_STANDBY_MODE_MAX] = {
 	[SFH_STANDBY_MACVTAP_BRIDGE] = "bridge",
 	[SFH_STANDBY_MACVTAP_PRIVATE] = "private",
 	[SFH_STANDBY_MACVTAP_VEPA] = "vepa",
@@ -32,7 +32,7 @@ static const char *const policy_names[_SFH_NET_POLICY_MAX] = {
 
 const char *sfh_standby_mode_name(enum sfh_standby_mode mode)
 {
-	return (unsigned)mode < _SFH_STANDBY_MAX ? mode_names[mode] : NULL;
+	return (unsigned)mode < _SFH_STANDBY_MODE_MAX ? mode_names[mode] : NULL;
 }
 
 const char *sfh_net_policy_name(enum sfh_net_policy policy)
@@ -342,7 +342,7 @@ static int parse_standby(const xmlNode *node, struct sfh_netdef *def, struct sfh
 	int r = check_node(node, attrs, false, err);
 
 	if (r == 0)
-		r = get_word(node, "mode", mode_names, _SFH_STANDBY_MAX, err);
+		r = get_word(node, "mode", mode_names, _SFH_STANDBY_MODE_MAX, err);
 	if (r < 0)
 		return r;
 	def->mode = (enum sfh_standby_mode)r;

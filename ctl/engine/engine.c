@@ -166,6 +166,7 @@ static void fill_place(struct sfh_pair *p, const struct sfh_engine_network *net,
 	(void)sfh_strcpy(p->pf, sizeof(p->pf), nic->pf);
 	(void)sfh_strcpy(p->standby, sizeof(p->standby), nic->standby);
 	p->pf_ifindex = pf_ifindex(net, nic->pf);
+	(void)sfh_strcpy(p->alias, sizeof(p->alias), nic->alias);
 	p->kind = nic->kind;
 	p->adopted = nic->adopted;
 }

@@ -52,6 +52,7 @@ struct sfh_guest_nic {
 	char network[SFH_NAME_MAX];
 	char pf[16];	  /* "" while unknown (arriving) */
 	char standby[16]; /* "" while unknown (arriving) */
+	char alias[128];  /* of the standby NIC: QEMU's id for it */
 	enum sfh_standby_kind kind;
 	bool adopted;
 	bool has_vf; /* its VF is in the live XML */

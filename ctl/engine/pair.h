@@ -62,7 +62,8 @@ struct sfh_pair {
 	char pf[16];
 	int pf_ifindex;
 	char standby[16];
-	int standby_ifindex; /* 0: not known */
+	char alias[128];     /* of the standby NIC: QEMU's id for it */
+	int standby_ifindex; /* 0: not known; filled by standby_attach */
 	enum sfh_standby_kind kind;
 
 	enum sfh_pair_state state;

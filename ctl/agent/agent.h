@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* sfhybridd: the one writer. Everything below runs on one event loop but the
+ * functions that are marked "worker" (they may take minutes) and libvirt's event
+ * thread, which only queues. */
+#ifndef SFH_AGENT_H
+#define SFH_AGENT_H
+
+#include <jansson.h>
+#include <pthread.h>
+#include <systemd/sd-event.h>
+
+#include "ctl/core/env.h"
+#include "ctl/core/history.h"
+#include "ctl/core/ledger.h"
+#include "ctl/core/netlink.h"
+#include "ctl/core/steer.h"
+#include "ctl/engine/engine.h"
+#include "libvirt-glue/netxml.h"
+#include "libvirt-glue/virt.h"
+
+struct sfh_worker;
+struct sfh_server;
+struct sfh_request;
+
+/* A hybrid network that is up, as the agent needs it beside the engine's view. */
+struct sfh_agent_network {
+	struct sfh_agent_network *next;
+	struct sfh_netdef *def;
+};
+
+struct sfh_agent {
+	struct sfh_env env;
+	const char *libvirt_uri;
+	sd_event *loop;
+	struct sfh_worker *worker;
+	struct sfh_server *server;
+	struct sfh_ledger *ledger;
+	struct sfh_history *history;
+	struct sfh_nl *nl;
+	int probe_fd;
+	struct sfh_engine engine;
+	struct sfh_agent_network *networks;
+
+	/* Open while a network is up. Also used by workers: under the lock. */
+	struct sfh_steer *steer;
+	pthread_mutex_t steer_lock;
+	sd_event_source *steer_source;
+
+	pthread_mutex_t network_lock; /* one up or down at a time */
+	/* Replaced when libvirtd comes back; workers hold the lock while they use it. */
+	struct sfh_virt *virt;
+	pthread_rwlock_t virt_lock;
+	bool reconnecting;
+
+	/* What libvirt's event thread queued. */
+	pthread_mutex_t event_lock;
+	struct sfh_queued_event *events, **events_tail;
+	int event_fd;
+
+	sd_event_source *timer;
+	struct sfh_request *requests;
+};
+
+/* --- main.c --------------------------------------------------------------------------- */
+SFH_PRINTF(2, 3) void sfh_agent_log(int priority, const char *fmt, ...);
+/* Sets the loop's timer to the engine's next deadline. Call after engine calls. */
+void sfh_agent_rearm(struct sfh_agent *a);
+
+/* --- kernel.c -------------------------------------------------------------------------- */
+extern const struct sfh_kernel_ops sfh_agent_kernel_ops;
+/* Worker or loop. Opens the datapath if it is not; -errno and a sentence. */
+int sfh_agent_steer_open(struct sfh_agent *a, struct sfh_error *err);
+/* Loop: watches the datapath's events once it is open. */
+int sfh_agent_steer_watch(struct sfh_agent *a);
+/* Loop: the last network went down. */
+void sfh_agent_steer_drop(struct sfh_agent *a);
+
+/* --- hypervisor.c ---------------------------------------------------------------------- */
+extern const struct sfh_hypervisor_ops sfh_agent_hypervisor_ops;
+int sfh_agent_events_init(struct sfh_agent *a);
+/* Loop: connects in a worker, then takes over what is there; again after a loss. */
+void sfh_agent_connect(struct sfh_agent *a);
+/* Worker: the connection, held until _put(); NULL and a sentence without one. */
+struct sfh_virt *sfh_agent_virt_get(struct sfh_agent *a, struct sfh_error *err);
+void sfh_agent_virt_put(struct sfh_agent *a);
+/* Worker: whether `network` is a hybrid network here; ctx is a struct sfh_virt. */
+bool sfh_agent_is_hybrid(void *ctx, const char *network);
+
+/* --- describe.c ------------------------------------------------------------------------- */
+/* The hybrid NICs of a domain on networks that are up; nics is the caller's. */
+struct sfh_described {
+	struct sfh_guest_desc guest;
+	struct sfh_guest_nic *nics;
+	bool carries_vf; /* a VF of ours stands in the XML */
+};
+int sfh_describe(const struct sfh_agent *a, const char *xml, size_t len,
+		 struct sfh_described *ret, struct sfh_error *err);
+void sfh_described_done(struct sfh_described *d);
+
+/* --- networks.c (verbs up, down, define, undefine) ------------------------------------------ */
+void sfh_verb_define(struct sfh_agent *a, struct sfh_request *req);
+void sfh_verb_undefine(struct sfh_agent *a, struct sfh_request *req);
+void sfh_verb_up(struct sfh_agent *a, struct sfh_request *req);
+void sfh_verb_down(struct sfh_agent *a, struct sfh_request *req);
+/* A pair moved: a forced `down` may have waited for it. */
+void sfh_down_advance(struct sfh_agent *a);
+const struct sfh_agent_network *sfh_agent_network(const struct sfh_agent *a, const char *name);
+/* At start: networks that the ledger says are up (complete ones). */
+void sfh_networks_resume(struct sfh_agent *a);
+
+/* --- guests.c (verbs accelerate, standby, migrate) --------------------------------------------- */
+extern const struct sfh_engine_listener sfh_agent_listener;
+void sfh_verb_accelerate(struct sfh_agent *a, struct sfh_request *req);
+void sfh_verb_standby(struct sfh_agent *a, struct sfh_request *req);
+void sfh_verb_migrate(struct sfh_agent *a, struct sfh_request *req);
+/* The flags of the migrate request that runs for a domain. */
+unsigned sfh_migrate_flags(const struct sfh_agent *a, const char *uuid);
+
+/* --- server.c ------------------------------------------------------------------------------------ */
+/* A request outlives its client: who hangs up does not stop what was begun. */
+struct sfh_request {
+	struct sfh_request *next;
+	struct sfh_agent *agent;
+	struct sfh_client *client; /* NULL: hung up */
+	json_t *args;
+	const char *verb; /* a literal */
+	char domain[SFH_UUID_STRLEN]; /* of guest verbs, once looked up */
+	char network[SFH_NAME_MAX];   /* of network verbs */
+	bool want_vf;
+	bool waiting; /* for pairs to come to rest */
+	unsigned flags;
+};
+int sfh_server_start(struct sfh_agent *a, struct sfh_error *err);
+void sfh_server_stop(struct sfh_agent *a);
+void sfh_reply_progress(struct sfh_request *req, const char *text);
+/* Both end the request and free it. `result` (may be NULL) is stolen. */
+void sfh_reply_ok(struct sfh_request *req, json_t *result);
+SFH_PRINTF(2, 3) void sfh_reply_error(struct sfh_request *req, const char *fmt, ...);
+/* The string argument `key`, or NULL after having replied that it is missing. */
+const char *sfh_request_string(struct sfh_request *req, const char *key);
+
+/* --- hook.c ----------------------------------------------------------------------------------------- */
+/* The answer to the qemu hook: 0 lets it pass, else *err says why not. Fast,
+ * never through libvirt. */
+int sfh_hook_answer(struct sfh_agent *a, const char *op, const char *xml, size_t len,
+		    struct sfh_error *err);
+
+/* --- worker.c ---------------------------------------------------------------------------------------- */
+/* A job: run() in a thread of the pool, then done() on the loop, which owns the
+ * job from then on. */
+struct sfh_job {
+	void (*run)(struct sfh_job *job);
+	void (*done)(struct sfh_job *job);
+	struct sfh_job *next;
+};
+int sfh_worker_start(sd_event *loop, unsigned threads, struct sfh_worker **ret);
+void sfh_worker_submit(struct sfh_worker *w, struct sfh_job *job);
+/* From any thread: fn(arg) on the loop. */
+void sfh_worker_post(struct sfh_worker *w, void (*fn)(void *arg), void *arg);
+
+#endif

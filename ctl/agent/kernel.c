@@ -1,0 +1,279 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* The engine's kernel operations: rtnetlink, sysfs, the datapath. */
+#include <stdio.h>
+#include <string.h>
+#include <syslog.h>
+
+#include "ctl/agent/agent.h"
+#include "ctl/core/nic/nic.h"
+#include "ctl/core/probe.h"
+#include "ctl/core/sysfs.h"
+
+static const struct sfh_netdef *netdef_of_pf(const struct sfh_agent *a, const char *pf)
+{
+	for (const struct sfh_agent_network *n = a->networks; n; n = n->next)
+		if (sfh_netdef_find_pf(n->def, pf) >= 0)
+			return n->def;
+	return NULL;
+}
+
+static int vf_list(void *ctx, const char *dev, struct sfh_vf_slot *slots, size_t n,
+		   struct sfh_error *err)
+{
+	struct sfh_agent *a = ctx;
+	const struct sfh_netdef *def = netdef_of_pf(a, dev);
+	_cleanup_(sfh_pf_free) struct sfh_pf *pf = NULL;
+	unsigned share;
+	int r = sfh_pf_read(&a->env, dev, &pf, err);
+
+	if (r < 0)
+		return r;
+	share = def ? sfh_netdef_pf_vfs(def, (size_t)sfh_netdef_find_pf(def, dev)) : 0;
+	for (unsigned i = 0; i < pf->num_vfs && i < n; i++) {
+		const struct sfh_vf *vf = &pf->vfs[i];
+
+		slots[i] = (struct sfh_vf_slot){ .vf = vf->index, .bdf = vf->bdf };
+		if (def && sfh_netdef_is_excluded(def, &vf->bdf))
+			(void)sfh_strcpy(slots[i].why_not, sizeof(slots[i].why_not), "excluded");
+		else if (share && i >= share)
+			(void)sfh_strcpy(slots[i].why_not, sizeof(slots[i].why_not),
+					 "beyond the network's share");
+		else if (strcmp(vf->driver, "vfio-pci") != 0)
+			(void)snprintf(slots[i].why_not, sizeof(slots[i].why_not), "bound to %s",
+				       vf->driver[0] ? vf->driver : "no driver");
+	}
+	return (int)(pf->num_vfs < n ? pf->num_vfs : n);
+}
+
+static int vf_get(void *ctx, int pf_ifindex, unsigned vf, struct sfh_vf_config *ret,
+		  struct sfh_error *err)
+{
+	struct sfh_agent *a = ctx;
+
+	return sfh_nl_vf_get(a->nl, pf_ifindex, vf, ret, err);
+}
+
+static int vf_set(void *ctx, int pf_ifindex, unsigned vf, unsigned what,
+		  const struct sfh_vf_config *cfg, struct sfh_error *err)
+{
+	struct sfh_agent *a = ctx;
+
+	return sfh_nl_vf_set(a->nl, pf_ifindex, vf, what, cfg, err);
+}
+
+static int match_driver(void *ctx, const struct sfh_ledger_pf *row)
+{
+	const char **want = ctx;
+
+	if (want[0] && strcmp(row->dev, want[0]) == 0) {
+		want[0] = NULL;
+		return sfh_nic_method_for(row->driver)->park ? 1 : 0;
+	}
+	return 0;
+}
+
+static bool can_park(void *ctx, const char *pf)
+{
+	struct sfh_agent *a = ctx;
+
+	return sfh_ledger_pfs(a->ledger, match_driver, &pf) == 1;
+}
+
+static struct sfh_guest_key key_of(const struct sfh_pair *p)
+{
+	struct sfh_guest_key key = { .pf_ifindex = (__u32)p->pf_ifindex, .vlan = p->vlan };
+
+	memcpy(key.mac, p->mac.b, 6);
+	return key;
+}
+
+/* Runs `call` with the datapath locked; the network may have gone down meanwhile. */
+#define WITH_STEER(a, err, call)                                                                   \
+	({                                                                                         \
+		int _r;                                                                            \
+		(void)pthread_mutex_lock(&(a)->steer_lock);                                        \
+		_r = (a)->steer ? (call)                                                           \
+				: sfh_err(err, -ENOTCONN, "the datapath is not loaded");           \
+		(void)pthread_mutex_unlock(&(a)->steer_lock);                                      \
+		_r;                                                                                \
+	})
+
+static int standby_attach(void *ctx, struct sfh_pair *p, struct sfh_error *err)
+{
+	struct sfh_agent *a = ctx;
+	struct sfh_link link;
+	int r = sfh_nl_link_get(a->nl, p->standby, &link, err);
+
+	if (r < 0)
+		return r;
+	p->standby_ifindex = link.ifindex;
+	return WITH_STEER(a, err,
+			  sfh_steer_standby_attach(a->steer, (uint32_t)link.ifindex, p->kind, err));
+}
+
+static int stage(void *ctx, const struct sfh_pair *p, struct sfh_error *err)
+{
+	struct sfh_agent *a = ctx;
+	struct sfh_guest_key key = key_of(p);
+
+	return WITH_STEER(a, err,
+			  sfh_steer_stage(a->steer, &key, (uint32_t)p->standby_ifindex,
+					  p->standby_ifindex ? p->kind : SFH_STANDBY_NONE, true,
+					  err));
+}
+
+static int arm(void *ctx, const struct sfh_pair *p, struct sfh_error *err)
+{
+	struct sfh_agent *a = ctx;
+	struct sfh_guest_key key = key_of(p);
+
+	return WITH_STEER(a, err, sfh_steer_arm(a->steer, &key, err));
+}
+
+static int disarm(void *ctx, const struct sfh_pair *p, struct sfh_error *err)
+{
+	struct sfh_agent *a = ctx;
+	struct sfh_guest_key key = key_of(p);
+
+	return WITH_STEER(a, err, sfh_steer_disarm(a->steer, &key, err));
+}
+
+static int unstage(void *ctx, const struct sfh_pair *p, struct sfh_error *err)
+{
+	struct sfh_agent *a = ctx;
+	struct sfh_guest_key key = key_of(p);
+
+	if (p->standby_ifindex)
+		(void)WITH_STEER(a, NULL,
+				 sfh_steer_standby_detach(a->steer, (uint32_t)p->standby_ifindex,
+							  NULL));
+	return WITH_STEER(a, err, sfh_steer_unstage(a->steer, &key, err));
+}
+
+static int view(struct sfh_agent *a, const struct sfh_pair *p, struct sfh_pair_view *ret)
+{
+	struct sfh_guest_key key = key_of(p);
+
+	return WITH_STEER(a, NULL, sfh_steer_get(a->steer, &key, ret));
+}
+
+static int seen(void *ctx, const struct sfh_pair *p, struct sfh_pair_seen *ret)
+{
+	struct sfh_pair_view v;
+	int r = view(ctx, p, &v);
+
+	if (r == 0)
+		*ret = (struct sfh_pair_seen){ .first_frame = v.last_frame_ns != 0,
+					       .address = v.ip4 != 0 };
+	return r;
+}
+
+static int want_proof(void *ctx, const struct sfh_pair *p, bool on, struct sfh_error *err)
+{
+	struct sfh_agent *a = ctx;
+	struct sfh_guest_key key = key_of(p);
+
+	return WITH_STEER(a, err, sfh_steer_want_proof(a->steer, &key, on, err));
+}
+
+static int probe(void *ctx, const struct sfh_pair *p)
+{
+	struct sfh_agent *a = ctx;
+	uint8_t frame[SFH_PROBE_FRAME_LEN];
+	struct sfh_pair_view v;
+	struct sfh_link pf;
+	int r = view(a, p, &v);
+
+	if (r < 0 || v.ip4 == 0)
+		return r < 0 ? r : -ENODATA;
+	r = sfh_nl_link_get(a->nl, p->pf, &pf, NULL);
+	if (r < 0)
+		return r;
+	sfh_probe_frame(frame, &p->mac, &pf.mac, SFH_PARK_VLAN, v.ip4);
+	return sfh_probe_send(a->probe_fd, p->pf_ifindex, frame);
+}
+
+const struct sfh_kernel_ops sfh_agent_kernel_ops = {
+	.vf_list = vf_list,
+	.vf_get = vf_get,
+	.vf_set = vf_set,
+	.can_park = can_park,
+	.standby_attach = standby_attach,
+	.stage = stage,
+	.arm = arm,
+	.disarm = disarm,
+	.unstage = unstage,
+	.seen = seen,
+	.want_proof = want_proof,
+	.probe = probe,
+};
+
+/* --- the datapath's own life ------------------------------------------------------------- */
+
+int sfh_agent_steer_open(struct sfh_agent *a, struct sfh_error *err)
+{
+	struct sfh_steer_config cfg = { .bpffs = a->env.bpffs };
+	int r = 0;
+
+	(void)pthread_mutex_lock(&a->steer_lock);
+	if (!a->steer)
+		r = sfh_steer_open(&cfg, &a->steer, err);
+	(void)pthread_mutex_unlock(&a->steer_lock);
+	return r;
+}
+
+struct collected {
+	struct sfh_event events[64];
+	size_t n;
+};
+
+static int collect(const struct sfh_event *ev, void *ctx)
+{
+	struct collected *c = ctx;
+
+	c->events[c->n++] = *ev;
+	return c->n == SFH_ARRAY_SIZE(c->events) ? -EAGAIN : 0;
+}
+
+/* Events are collected first: what the engine does in answer uses the datapath. */
+static int on_steer_events(sd_event_source *source, int fd, uint32_t revents, void *userdata)
+{
+	struct sfh_agent *a = userdata;
+	struct collected c = { .n = 0 };
+
+	(void)source;
+	(void)fd;
+	(void)revents;
+	(void)WITH_STEER(a, NULL, sfh_steer_dispatch(a->steer, collect, &c));
+	for (size_t i = 0; i < c.n; i++) {
+		struct sfh_pair *p = sfh_engine_pair_by_key(&a->engine, &c.events[i].key);
+
+		if (p)
+			sfh_pair_dispatch(&a->engine, p,
+					  c.events[i].type == SFH_EVENT_PROOF ? SFH_EV_PROOF
+									      : SFH_EV_FIRST_FRAME,
+					  NULL);
+	}
+	sfh_agent_rearm(a);
+	return 0;
+}
+
+int sfh_agent_steer_watch(struct sfh_agent *a)
+{
+	if (!a->steer || a->steer_source)
+		return 0;
+	return sd_event_add_io(a->loop, &a->steer_source, sfh_steer_event_fd(a->steer), EPOLLIN,
+			       on_steer_events, a);
+}
+
+void sfh_agent_steer_drop(struct sfh_agent *a)
+{
+	struct sfh_error err = { 0 };
+
+	a->steer_source = sd_event_source_disable_unref(a->steer_source);
+	(void)pthread_mutex_lock(&a->steer_lock);
+	if (a->steer && sfh_steer_remove_pins(a->steer, &err) < 0)
+		sfh_agent_log(LOG_ERR, "%s", err.text);
+	sfh_steer_close(&a->steer);
+	(void)pthread_mutex_unlock(&a->steer_lock);
+}

@@ -1,0 +1,372 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "ctl/core/pfsetup.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "ctl/core/nic/nic.h"
+#include "ctl/core/steps.h"
+#include "ctl/core/sysfs.h"
+
+struct change {
+	const struct sfh_pfsetup *s;
+	struct sfh_pf *pf;
+	struct sfh_ledger_pf row;
+	bool made_bridge;
+};
+
+char *sfh_pf_parklink_name(int pf_ifindex, char buf[16])
+{
+	(void)snprintf(buf, 16, "sfhpark%d", pf_ifindex);
+	return buf;
+}
+
+static void say(const struct change *c, const char *what)
+{
+	char text[96];
+
+	if (!c->s->progress)
+		return;
+	(void)snprintf(text, sizeof(text), "%s: %s", c->row.dev, what);
+	c->s->progress(c->s->progress_ctx, text);
+}
+
+static int reread(struct change *c, struct sfh_error *err)
+{
+	sfh_pf_free(&c->pf);
+	return sfh_pf_read(c->s->env, c->row.dev, &c->pf, err);
+}
+
+/* --- originals ------------------------------------------------------------------------ */
+
+struct find_pf {
+	const char *dev;
+	struct sfh_ledger_pf row;
+	bool found;
+};
+
+static int match_pf(void *ctx, const struct sfh_ledger_pf *row)
+{
+	struct find_pf *f = ctx;
+
+	if (strcmp(row->dev, f->dev) == 0) {
+		f->row = *row;
+		f->found = true;
+	}
+	return 0;
+}
+
+static int step_save(void *ctx, struct sfh_error *err)
+{
+	struct change *c = ctx;
+	struct sfh_link link;
+	int r = sfh_nl_link_get(c->s->nl, c->row.dev, &link, err);
+
+	if (r == 0)
+		r = sfh_pf_get_autoprobe(c->s->env, c->pf, &c->row.orig_autoprobe, err);
+	if (r < 0)
+		return r;
+	c->row.ifindex = c->pf->ifindex;
+	c->row.bdf = c->pf->bdf;
+	c->row.orig_num_vfs = c->pf->num_vfs;
+	c->row.orig_up = link.up;
+	(void)sfh_strcpy(c->row.driver, sizeof(c->row.driver), c->pf->driver);
+	return sfh_ledger_pf_put(c->s->ledger, &c->row, err);
+}
+
+static int undo_save(void *ctx)
+{
+	struct change *c = ctx;
+	int r = sfh_ledger_vf_del(c->s->ledger, c->row.dev, NULL);
+	int r2 = sfh_ledger_pf_del(c->s->ledger, c->row.dev, NULL);
+
+	return r < 0 ? r : r2;
+}
+
+/* --- link -------------------------------------------------------------------------------- */
+
+static int step_link(void *ctx, struct sfh_error *err)
+{
+	struct change *c = ctx;
+
+	return c->row.orig_up ? 0 : sfh_nl_link_set_up(c->s->nl, c->row.ifindex, true, err);
+}
+
+static int undo_link(void *ctx)
+{
+	struct change *c = ctx;
+
+	if (c->row.orig_up || c->s->keep_path)
+		return 0;
+	return sfh_nl_link_set_up(c->s->nl, c->row.ifindex, false, NULL);
+}
+
+/* --- VFs ------------------------------------------------------------------------------------ */
+
+static int step_autoprobe(void *ctx, struct sfh_error *err)
+{
+	struct change *c = ctx;
+
+	return sfh_pf_set_autoprobe(c->s->env, c->pf, false, err);
+}
+
+static int undo_autoprobe(void *ctx)
+{
+	struct change *c = ctx;
+
+	return sfh_pf_set_autoprobe(c->s->env, c->pf, c->row.orig_autoprobe, NULL);
+}
+
+static int step_create(void *ctx, struct sfh_error *err)
+{
+	struct change *c = ctx;
+	unsigned want = c->s->vfs ? c->s->vfs : c->pf->total_vfs;
+	char text[48];
+	int r;
+
+	if (want > c->pf->total_vfs)
+		return sfh_err(err, -ERANGE, "'%s' can have %u VFs, %u were asked for", c->row.dev,
+			       c->pf->total_vfs, want);
+	if (c->pf->num_vfs > 0)
+		return 0; /* what is there may be in use: neither grown nor shrunk */
+	(void)snprintf(text, sizeof(text), "creating %u VFs", want);
+	say(c, text);
+	r = sfh_pf_set_num_vfs(c->s->env, c->pf, want, err);
+	return r < 0 ? r : reread(c, err);
+}
+
+static int undo_create(void *ctx)
+{
+	struct change *c = ctx;
+
+	if (c->row.orig_num_vfs > 0 || c->pf->num_vfs == 0)
+		return 0;
+	return sfh_pf_set_num_vfs(c->s->env, c->pf, 0, NULL);
+}
+
+static bool excluded(const struct change *c, const struct sfh_bdf *bdf)
+{
+	for (size_t i = 0; i < c->s->nexcluded; i++)
+		if (memcmp(&c->s->excluded[i], bdf, sizeof(*bdf)) == 0)
+			return true;
+	return false;
+}
+
+static int restore_driver(void *ctx, const struct sfh_ledger_vf *vf)
+{
+	struct change *c = ctx;
+
+	if (strcmp(vf->pf, c->row.dev) == 0)
+		(void)sfh_pci_bind(c->s->env, &vf->bdf, vf->orig_driver, NULL);
+	return 0;
+}
+
+static int undo_bind(void *ctx)
+{
+	struct change *c = ctx;
+
+	/* VFs that go away with sriov_numvfs need no driver first. */
+	if (c->row.orig_num_vfs == 0)
+		return 0;
+	return sfh_ledger_vfs(c->s->ledger, restore_driver, c);
+}
+
+static int step_bind(void *ctx, struct sfh_error *err)
+{
+	struct change *c = ctx;
+
+	say(c, "binding VFs to vfio-pci");
+	for (unsigned i = 0; i < c->pf->num_vfs; i++) {
+		const struct sfh_vf *vf = &c->pf->vfs[i];
+		int r;
+
+		/* A VF that a host driver holds was there before us and is somebody's. */
+		if (excluded(c, &vf->bdf) || (vf->driver[0] && strcmp(vf->driver, "vfio-pci")))
+			continue;
+		r = sfh_ledger_vf_put(c->s->ledger, c->row.dev, vf->index, &vf->bdf, vf->driver,
+				      err);
+		if (r == 0)
+			r = sfh_pci_bind(c->s->env, &vf->bdf, "vfio-pci", err);
+		if (r < 0) {
+			(void)undo_bind(c);
+			return r;
+		}
+	}
+	c->row.generation = c->pf->generation;
+	return sfh_ledger_pf_put(c->s->ledger, &c->row, err);
+}
+
+/* --- programs ---------------------------------------------------------------------------------- */
+
+static int step_attach(void *ctx, struct sfh_error *err)
+{
+	struct change *c = ctx;
+	struct sfh_steer_pf_info info = { 0 };
+	int r;
+
+	say(c, "attaching eBPF programs");
+	(void)pthread_mutex_lock(c->s->steer_lock);
+	r = sfh_steer_pf_attach(c->s->steer, (uint32_t)c->row.ifindex, true, &info, err);
+	(void)pthread_mutex_unlock(c->s->steer_lock);
+	if (r < 0)
+		return r;
+	(void)sfh_strcpy(c->row.xdp, sizeof(c->row.xdp), info.xdp_native ? "native" : info.xdp_why);
+	return sfh_ledger_pf_put(c->s->ledger, &c->row, err);
+}
+
+static int undo_attach(void *ctx)
+{
+	struct change *c = ctx;
+	int r;
+
+	(void)pthread_mutex_lock(c->s->steer_lock);
+	r = sfh_steer_pf_detach(c->s->steer, (uint32_t)c->row.ifindex, NULL);
+	(void)pthread_mutex_unlock(c->s->steer_lock);
+	return r;
+}
+
+/* --- the parking VLAN ------------------------------------------------------------------------------- */
+
+/* The NIC's switch hands frames of a VLAN to the PF only if the PF is a member:
+ * a VLAN link makes it one. It carries nothing, so it stays down. */
+static int step_park(void *ctx, struct sfh_error *err)
+{
+	struct change *c = ctx;
+	char name[16];
+	int r;
+
+	if (!sfh_nic_method_for(c->row.driver)->park)
+		return 0;
+	r = sfh_nl_vlan_add(c->s->nl, sfh_pf_parklink_name(c->row.ifindex, name), c->row.ifindex,
+			    SFH_PARK_VLAN, err);
+	if (r < 0)
+		return r;
+	c->row.parklink = true;
+	return sfh_ledger_pf_put(c->s->ledger, &c->row, err);
+}
+
+static int undo_park(void *ctx)
+{
+	struct change *c = ctx;
+	char name[16];
+
+	if (!c->row.parklink)
+		return 0;
+	return sfh_nl_link_del(c->s->nl, sfh_pf_parklink_name(c->row.ifindex, name), NULL);
+}
+
+/* --- linux-bridge mode ---------------------------------------------------------------------------------- */
+
+static int step_bridge(void *ctx, struct sfh_error *err)
+{
+	struct change *c = ctx;
+	struct sfh_link bridge;
+	unsigned addresses;
+	int r;
+
+	if (!c->s->bridge[0])
+		return 0;
+	r = sfh_nl_addr_count(c->s->nl, c->row.ifindex, &addresses, err);
+	if (r < 0)
+		return r;
+	if (addresses)
+		return sfh_err(err, -EBUSY,
+			       "'%s' carries addresses of this host, which a bridge port cannot: move "
+			       "them, or use a macvtap mode",
+			       c->row.dev);
+	if (sfh_nl_link_get(c->s->nl, c->s->bridge, &bridge, NULL) < 0) {
+		r = sfh_nl_bridge_add(c->s->nl, c->s->bridge, err);
+		if (r == 0)
+			r = sfh_nl_link_get(c->s->nl, c->s->bridge, &bridge, err);
+		if (r < 0)
+			return r;
+		c->made_bridge = true;
+	}
+	r = sfh_nl_link_set_up(c->s->nl, bridge.ifindex, true, err);
+	if (r == 0)
+		r = sfh_nl_link_set_master(c->s->nl, c->row.ifindex, bridge.ifindex, err);
+	c->row.bridged = r == 0;
+	if (r == 0)
+		r = sfh_ledger_pf_put(c->s->ledger, &c->row, err);
+	if (r < 0 && c->made_bridge)
+		(void)sfh_nl_link_del(c->s->nl, c->s->bridge, NULL);
+	return r;
+}
+
+static int undo_bridge(void *ctx)
+{
+	struct change *c = ctx;
+	struct sfh_link bridge, port;
+	int r;
+
+	if (!c->row.bridged || c->s->keep_path)
+		return 0;
+	r = sfh_nl_link_set_master(c->s->nl, c->row.ifindex, 0, NULL);
+	/* The last port switches off the light; guests' taps are ports too. */
+	if (sfh_nl_link_get(c->s->nl, c->s->bridge, &bridge, NULL) == 0 &&
+	    sfh_nl_ports(c->s->nl, bridge.ifindex, &port, 1, NULL) == 0)
+		(void)sfh_nl_link_del(c->s->nl, c->s->bridge, NULL);
+	return r;
+}
+
+static const struct sfh_step steps[] = {
+	{ "save the PF's settings", step_save, undo_save },
+	{ "set the PF up", step_link, undo_link },
+	{ "switch off the automatic driver", step_autoprobe, undo_autoprobe },
+	{ "create VFs", step_create, undo_create },
+	{ "bind VFs to vfio-pci", step_bind, undo_bind },
+	{ "attach the eBPF programs", step_attach, undo_attach },
+	{ "join the parking VLAN", step_park, undo_park },
+	{ "make the PF a bridge port", step_bridge, undo_bridge },
+};
+
+int sfh_pf_up(const struct sfh_pfsetup *s, const char *dev, struct sfh_error *err)
+{
+	struct change c = { .s = s };
+	struct find_pf known = { .dev = dev };
+	int r = sfh_pf_read(s->env, dev, &c.pf, err);
+
+	if (r == 0)
+		r = sfh_iommu_check(s->env, err);
+	if (r == 0)
+		r = sfh_ledger_pfs(s->ledger, match_pf, &known);
+	if (r < 0)
+		goto out;
+	if (known.found && strcmp(known.row.network, s->network) != 0) {
+		r = sfh_err(err, -EBUSY, "'%s' belongs to the network '%s'", dev, known.row.network);
+		goto out;
+	}
+	if (known.found) { /* up already: the programs of this build, nothing else */
+		c.row = known.row;
+		r = step_attach(&c, err);
+		goto out;
+	}
+	(void)sfh_strcpy(c.row.dev, sizeof(c.row.dev), dev);
+	(void)sfh_strcpy(c.row.network, sizeof(c.row.network), s->network);
+	r = sfh_steps_run(steps, SFH_ARRAY_SIZE(steps), &c, err);
+out:
+	sfh_pf_free(&c.pf);
+	return r;
+}
+
+int sfh_pf_down(const struct sfh_pfsetup *s, const char *dev, struct sfh_error *err)
+{
+	struct change c = { .s = s };
+	struct find_pf known = { .dev = dev };
+	int r = sfh_ledger_pfs(s->ledger, match_pf, &known);
+
+	if (r < 0 || !known.found)
+		return r;
+	c.row = known.row;
+	if (sfh_pf_read(s->env, dev, &c.pf, NULL) < 0) {
+		/* Gone, and its VFs with it: only what we keep of it is left. */
+		(void)undo_attach(&c);
+		return undo_save(&c);
+	}
+	say(&c, "taking programs and VFs back");
+	r = sfh_steps_undo(steps, SFH_ARRAY_SIZE(steps), &c);
+	sfh_pf_free(&c.pf);
+	return r < 0 ? sfh_err(err, r, "'%s' is not quite as it was before: %s", dev,
+			       strerrordesc_np(-r))
+		     : 0;
+}
