@@ -36,7 +36,6 @@ static __always_inline int sfh_same_mac(const __u8 *a, const __u8 *b)
 {
 	__u8 diff = 0;
 
-#pragma unroll
 	for (int i = 0; i < 6; i++)
 		diff |= a[i] ^ b[i];
 	return !diff;

@@ -102,15 +102,22 @@ static bool device_exists(uint32_t ifindex)
 
 /* --- our filter --------------------------------------------------------------------- */
 
-static struct bpf_tc_hook hook_at(uint32_t ifindex, enum bpf_tc_attach_point at)
+/* libbpf refuses structs whose padding is not 0, and an initializer promises
+ * nothing about padding: hence memset. */
+static void hook_init(struct bpf_tc_hook *hook, uint32_t ifindex, unsigned int at)
 {
-	struct bpf_tc_hook hook = {
-		.sz = sizeof(hook),
-		.ifindex = (int)ifindex,
-		.attach_point = at,
-	};
+	memset(hook, 0, sizeof(*hook));
+	hook->sz = sizeof(*hook);
+	hook->ifindex = (int)ifindex;
+	hook->attach_point = at;
+}
 
-	return hook;
+static void our_place(struct bpf_tc_opts *opts)
+{
+	memset(opts, 0, sizeof(*opts));
+	opts->sz = sizeof(*opts);
+	opts->handle = SFH_TC_HANDLE;
+	opts->priority = SFH_TC_PRIORITY;
 }
 
 enum whose { WHOSE_NOBODYS, WHOSE_OURS, WHOSE_FOREIGN };
@@ -118,12 +125,14 @@ enum whose { WHOSE_NOBODYS, WHOSE_OURS, WHOSE_FOREIGN };
 /* Who has our priority and handle? Ours is known by its program's name. */
 static enum whose filter_there(uint32_t ifindex, enum bpf_tc_attach_point at)
 {
-	struct bpf_tc_hook hook = hook_at(ifindex, at);
+	struct bpf_tc_opts opts;
+	struct bpf_tc_hook hook;
 	struct bpf_prog_info info = {};
 	uint32_t len = sizeof(info);
 	int fd, r;
-	LIBBPF_OPTS(bpf_tc_opts, opts, .handle = SFH_TC_HANDLE, .priority = SFH_TC_PRIORITY);
 
+	our_place(&opts);
+	hook_init(&hook, ifindex, at);
 	if (bpf_tc_query(&hook, &opts) < 0)
 		return WHOSE_NOBODYS;
 	fd = bpf_prog_get_fd_by_id(opts.prog_id);
@@ -137,13 +146,16 @@ static enum whose filter_there(uint32_t ifindex, enum bpf_tc_attach_point at)
 static int filter_attach(uint32_t ifindex, enum bpf_tc_attach_point at, int prog,
 			 struct sfh_error *err)
 {
-	struct bpf_tc_hook hook = hook_at(ifindex, at);
+	struct bpf_tc_opts opts;
+	struct bpf_tc_hook hook;
 	const char *side = at == BPF_TC_INGRESS ? "ingress" : "egress", *said;
 	char name[32];
 	int r;
-	LIBBPF_OPTS(bpf_tc_opts, opts, .handle = SFH_TC_HANDLE, .priority = SFH_TC_PRIORITY,
-		    .prog_fd = prog, .flags = BPF_TC_F_REPLACE);
 
+	our_place(&opts);
+	opts.prog_fd = prog;
+	opts.flags = BPF_TC_F_REPLACE;
+	hook_init(&hook, ifindex, at);
 	if (filter_there(ifindex, at) == WHOSE_FOREIGN)
 		return sfh_err(err, -EEXIST,
 			       "somebody else's tc filter has priority %d, handle %#x on %s of %s: "
@@ -163,9 +175,11 @@ static int filter_attach(uint32_t ifindex, enum bpf_tc_attach_point at, int prog
 
 static int filter_detach(uint32_t ifindex, enum bpf_tc_attach_point at)
 {
-	struct bpf_tc_hook hook = hook_at(ifindex, at);
-	LIBBPF_OPTS(bpf_tc_opts, opts, .handle = SFH_TC_HANDLE, .priority = SFH_TC_PRIORITY);
+	struct bpf_tc_opts opts;
+	struct bpf_tc_hook hook;
 
+	our_place(&opts);
+	hook_init(&hook, ifindex, at);
 	if (filter_there(ifindex, at) != WHOSE_OURS)
 		return 0;
 	return bpf_tc_detach(&hook, &opts);
@@ -223,7 +237,7 @@ int sfh_steer_foreach_port(struct sfh_steer *s,
 static int clsact_ensure(struct sfh_steer *s, uint32_t ifindex, struct sfh_port *port,
 			 char kind[16], struct sfh_error *err)
 {
-	struct bpf_tc_hook hook = hook_at(ifindex, BPF_TC_INGRESS | BPF_TC_EGRESS);
+	struct bpf_tc_hook hook;
 	char name[32];
 	int r = ingress_qdisc(ifindex, kind);
 
@@ -241,6 +255,7 @@ static int clsact_ensure(struct sfh_steer *s, uint32_t ifindex, struct sfh_port 
 	r = port_write(s, ifindex, port, err);
 	if (r < 0)
 		return r;
+	hook_init(&hook, ifindex, BPF_TC_INGRESS | BPF_TC_EGRESS);
 	r = bpf_tc_hook_create(&hook);
 	if (r < 0) {
 		port->flags &= ~(uint32_t)SFH_PORT_CLSACT_OURS;
@@ -253,7 +268,7 @@ static int clsact_ensure(struct sfh_steer *s, uint32_t ifindex, struct sfh_port 
 
 static int clsact_release(uint32_t ifindex, const struct sfh_port *port)
 {
-	struct bpf_tc_hook hook = hook_at(ifindex, BPF_TC_INGRESS | BPF_TC_EGRESS);
+	struct bpf_tc_hook hook;
 	unsigned int filters;
 	char kind[16];
 	int r;
@@ -266,6 +281,7 @@ static int clsact_release(uint32_t ifindex, const struct sfh_port *port)
 	r = count_filters(ifindex, &filters);
 	if (r < 0 || filters)
 		return r;
+	hook_init(&hook, ifindex, BPF_TC_INGRESS | BPF_TC_EGRESS);
 	r = bpf_tc_hook_destroy(&hook);
 	return r == -ENOENT || r == -ENODEV ? 0 : r;
 }

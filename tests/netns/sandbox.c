@@ -122,8 +122,8 @@ struct frame mk_frame(const char *dst, const char *src, uint32_t tag1, uint32_t 
 		put32(&f, tag2);
 	put16(&f, 0x88b5); /* local experimental: no stack answers it */
 	serial++;
-	while (f.len < 60)
-		f.b[f.len++] = (uint8_t)(serial + f.len);
+	for (; f.len < 60; f.len++)
+		f.b[f.len] = (uint8_t)(serial + f.len);
 	return f;
 }
 
@@ -232,7 +232,7 @@ int tap_make(const char *name)
 
 int macvtap_make(const char *name, const char *pf, const char *mac)
 {
-	unsigned int major, minor, hdr = 10;
+	unsigned int major, minor;
 	struct ifreq ifr = { .ifr_flags = IFF_TAP | IFF_NO_PI };
 	char path[64];
 	FILE *f;
@@ -250,7 +250,6 @@ int macvtap_make(const char *name, const char *pf, const char *mac)
 	cr_assert_eq(mknod(path, S_IFCHR | 0600, makedev(major, minor)), 0, "%s", strerror(errno));
 	fd = open(path, O_RDWR | O_CLOEXEC);
 	cr_assert_geq(fd, 0, "%s: %s", path, strerror(errno));
-	(void)hdr;
 	/* Without IFF_VNET_HDR the device gives plain frames. */
 	cr_assert_eq(ioctl(fd, TUNSETIFF, &ifr), 0, "%s: %s", path, strerror(errno));
 	return fd;
