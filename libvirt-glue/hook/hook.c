@@ -45,7 +45,7 @@ static int64_t now_ms(void)
 	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
 }
 
-/* 0 when fd is ready, -ETIMEDOUT when the deadline has passed. */
+/* What fd is ready for (> 0), or -ETIMEDOUT when the deadline has passed. */
 static int wait_for(int fd, short events, int64_t deadline)
 {
 	for (;;) {
@@ -57,7 +57,7 @@ static int wait_for(int fd, short events, int64_t deadline)
 			return -ETIMEDOUT;
 		r = poll(&p, 1, (int)left);
 		if (r > 0)
-			return 0;
+			return p.revents;
 		if (r < 0 && errno != EINTR)
 			return -errno;
 	}
@@ -173,6 +173,8 @@ static int connect_agent(const char *path, int64_t deadline)
 	return TAKE_FD(fd);
 }
 
+/* -EPIPE also when an answer comes while there is still something to send: an
+ * agent that refuses may do so without reading everything. */
 static int send_all(int fd, const char *p, size_t n, int64_t deadline)
 {
 	while (n) {
@@ -182,10 +184,12 @@ static int send_all(int fd, const char *p, size_t n, int64_t deadline)
 			p += w;
 			n -= (size_t)w;
 		} else if (errno == EAGAIN) {
-			int r = wait_for(fd, POLLOUT, deadline);
+			int r = wait_for(fd, POLLOUT | POLLIN, deadline);
 
 			if (r < 0)
 				return r;
+			if (!(r & POLLOUT))
+				return -EPIPE;
 		} else if (errno != EINTR) {
 			return -errno;
 		}
@@ -272,7 +276,6 @@ static int ask_agent(const char *path, const char *op, const char *domain, const
 	sent = send_all(fd, header, (size_t)n, deadline);
 	if (sent == 0)
 		sent = send_all(fd, in->xml, in->len, deadline);
-	/* an agent that refuses may do so without reading everything */
 	if (sent < 0 && sent != -EPIPE && sent != -ECONNRESET)
 		return sent;
 	r = receive_answer(fd, deadline, answer, ret_xml);
@@ -309,6 +312,9 @@ static const char *cause_text(int cause)
 		return "gave no answer in time";
 	case EBADMSG:
 		return "gave an answer that makes no sense (is it of another version?)";
+	case EPIPE:
+	case ECONNRESET:
+		return "hung up";
 	case ENOENT:
 	case ECONNREFUSED:
 		return "is not running";
