@@ -40,6 +40,9 @@ struct sfh_agent {
 	int probe_fd;
 	struct sfh_engine engine;
 	struct sfh_agent_network *networks;
+	unsigned network_jobs; /* ups and downs under way */
+	unsigned resuming;     /* of them, those begun at start */
+	bool resumed;
 
 	/* Open while a network is up. Also used by workers: under the lock. */
 	struct sfh_steer *steer;

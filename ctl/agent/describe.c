@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* From what libvirt says of a domain to what the engine wants to know of it. */
+#include <string.h>
+
+#include "ctl/agent/agent.h"
+
+static void fill(const struct sfh_netdef *def, const struct sfh_domdesc *desc,
+		 const struct sfh_dom_nic *nic, struct sfh_guest_nic *ret)
+{
+	char alias[SFH_ALIAS_SIZE];
+	const struct sfh_dom_hostdev *vf =
+		sfh_domdesc_find_hostdev(desc, sfh_alias_vf(&nic->mac, alias));
+
+	*ret = (struct sfh_guest_nic){
+		.mac = nic->mac,
+		.adopted = nic->teaming_persistent && strncmp(nic->alias, "ua-", 3) == 0,
+		.has_vf = vf != NULL,
+	};
+	if (vf)
+		ret->vf = vf->bdf;
+	(void)sfh_strcpy(ret->network, sizeof(ret->network), nic->network);
+	(void)sfh_strcpy(ret->alias, sizeof(ret->alias), nic->alias);
+	if (nic->type == SFH_NIC_DIRECT) {
+		ret->kind = SFH_STANDBY_MACVTAP;
+		(void)sfh_strcpy(ret->pf, sizeof(ret->pf), nic->source_dev);
+		(void)sfh_strcpy(ret->standby, sizeof(ret->standby), nic->target_dev);
+	} else if (nic->type == SFH_NIC_BRIDGE) {
+		/* A bridge has its network's one PF as uplink. */
+		ret->kind = SFH_STANDBY_TAP;
+		(void)sfh_strcpy(ret->pf, sizeof(ret->pf), def->pfs[0].dev);
+		(void)sfh_strcpy(ret->standby, sizeof(ret->standby), nic->target_dev);
+	}
+}
+
+int sfh_describe(const struct sfh_agent *a, const char *xml, size_t len,
+		 struct sfh_described *ret, struct sfh_error *err)
+{
+	_cleanup_(sfh_domdesc_freep) struct sfh_domdesc *desc = NULL;
+	struct sfh_described d = { .carries_vf = false };
+	int r = sfh_domdesc_parse(xml, len, &desc, err);
+
+	if (r < 0)
+		return r;
+	d.nics = calloc(desc->nnics ? desc->nnics : 1, sizeof(*d.nics));
+	if (!d.nics)
+		return sfh_err(err, -ENOMEM, "out of memory");
+	for (size_t i = 0; i < desc->nhostdevs; i++)
+		d.carries_vf |= sfh_alias_parse(desc->hostdevs[i].alias, NULL) == SFH_ALIAS_VF;
+	(void)sfh_strcpy(d.guest.uuid, sizeof(d.guest.uuid), desc->uuid);
+	(void)sfh_strcpy(d.guest.name, sizeof(d.guest.name), desc->name);
+	for (size_t i = 0; i < desc->nnics; i++) {
+		const struct sfh_agent_network *n = sfh_agent_network(a, desc->nics[i].network);
+
+		if (n && desc->nics[i].type != SFH_NIC_HOSTDEV)
+			fill(n->def, desc, &desc->nics[i], &d.nics[d.guest.nnics++]);
+	}
+	d.guest.nics = d.nics;
+	*ret = d;
+	return 0;
+}
+
+void sfh_described_done(struct sfh_described *d)
+{
+	free(d->nics);
+	d->nics = NULL;
+}

@@ -1,0 +1,213 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* The guest verbs: accelerate, standby, migrate; and what the engine reports. */
+#include <stdio.h>
+#include <string.h>
+#include <syslog.h>
+
+#include "ctl/agent/agent.h"
+
+/* --- the domain behind a name ------------------------------------------------------------ */
+
+/* The agent's pairs know names and UUIDs: no question to libvirt is needed. */
+static bool find_domain(struct sfh_agent *a, struct sfh_request *req)
+{
+	const char *name = sfh_request_string(req, "domain");
+
+	if (!name)
+		return false;
+	for (const struct sfh_pair *p = a->engine.pairs; p; p = p->next)
+		if (strcmp(p->domain_name, name) == 0 || strcmp(p->domain, name) == 0) {
+			(void)sfh_strcpy(req->domain, sizeof(req->domain), p->domain);
+			return true;
+		}
+	sfh_reply_error(req,
+			"no running domain '%s' has a NIC on a hybrid network that is up; 'sfhybrid-ctl "
+			"status' lists those that have",
+			name);
+	return false;
+}
+
+/* --- waiting for pairs to come to rest ------------------------------------------------------ */
+
+static json_t *pairs_json(const struct sfh_agent *a, const char *uuid)
+{
+	json_t *list = json_array();
+	char mac[SFH_MAC_STRLEN];
+
+	for (const struct sfh_pair *p = a->engine.pairs; p; p = p->next)
+		if (strcmp(p->domain, uuid) == 0)
+			(void)json_array_append_new(
+				list,
+				json_pack("{s:s, s:s, s:s}", "mac", sfh_mac_format(&p->mac, mac),
+					  "state", sfh_pair_state_name(p->state), "reason",
+					  sfh_reason_name(p->reason)));
+	return list;
+}
+
+static bool undecided(const struct sfh_pair *p)
+{
+	return !sfh_pair_at_rest(p) || (p->state == SFH_PAIR_STANDBY && p->retry_ns);
+}
+
+static void answer_if_settled(struct sfh_agent *a, struct sfh_request *req)
+{
+	const struct sfh_pair *bad = NULL;
+	bool any = false;
+
+	for (const struct sfh_pair *p = a->engine.pairs; p; p = p->next) {
+		if (strcmp(p->domain, req->domain) != 0)
+			continue;
+		any = true;
+		if (undecided(p))
+			return;
+		if (p->state != (req->want_vf ? SFH_PAIR_VF : SFH_PAIR_STANDBY))
+			bad = p;
+	}
+	if (!any)
+		sfh_reply_error(req, "the domain stopped");
+	else if (!bad)
+		sfh_reply_ok(req, json_pack("{s:o}", "pairs", pairs_json(a, req->domain)));
+	else if (req->want_vf)
+		sfh_reply_error(req, "not accelerated: %s (%s)%s%s", sfh_reason_name(bad->reason),
+				sfh_reason_text(bad->reason), bad->detail[0] ? ": " : "",
+				bad->detail);
+	else
+		sfh_reply_error(req, "still on the VF leg: %s", bad->detail);
+}
+
+static void on_settled(void *ctx, const char *uuid)
+{
+	struct sfh_agent *a = ctx;
+	char domain[SFH_UUID_STRLEN]; /* uuid may live in what goes */
+
+	(void)sfh_strcpy(domain, sizeof(domain), uuid);
+	for (struct sfh_request *req = a->requests, *next; req; req = next) {
+		next = req->next;
+		if (req->waiting && strcmp(req->domain, domain) == 0)
+			answer_if_settled(a, req);
+	}
+	sfh_down_advance(a);
+}
+
+static void begin_wait(struct sfh_agent *a, struct sfh_request *req, bool want_vf)
+{
+	char domain[SFH_UUID_STRLEN];
+
+	if (!find_domain(a, req))
+		return;
+	(void)sfh_strcpy(domain, sizeof(domain), req->domain);
+	req->want_vf = want_vf;
+	/* First the events, then the wait: `req` is only answered below or later. */
+	sfh_engine_guest_event(&a->engine, domain, want_vf ? SFH_EV_ACCELERATE : SFH_EV_HOLD,
+			       "request");
+	req->waiting = true;
+	answer_if_settled(a, req);
+	sfh_agent_rearm(a);
+}
+
+void sfh_verb_accelerate(struct sfh_agent *a, struct sfh_request *req)
+{
+	begin_wait(a, req, true);
+}
+
+void sfh_verb_standby(struct sfh_agent *a, struct sfh_request *req)
+{
+	begin_wait(a, req, false);
+}
+
+/* --- migrate ------------------------------------------------------------------------------------ */
+
+static struct sfh_request *migrate_request(const struct sfh_agent *a, const char *uuid)
+{
+	for (struct sfh_request *req = a->requests; req; req = req->next)
+		if (strcmp(req->verb, "migrate") == 0 && strcmp(req->domain, uuid) == 0)
+			return req;
+	return NULL;
+}
+
+unsigned sfh_migrate_flags(const struct sfh_agent *a, const char *uuid)
+{
+	const struct sfh_request *req = migrate_request(a, uuid);
+
+	return req ? req->flags : 0;
+}
+
+void sfh_verb_migrate(struct sfh_agent *a, struct sfh_request *req)
+{
+	const char *uri = sfh_request_string(req, "uri");
+	struct sfh_error err = { 0 };
+
+	if (!uri)
+		return;
+	if (!strstr(uri, "://")) {
+		sfh_reply_error(req, "'%s' is not a libvirt URI such as qemu+ssh://host2/system", uri);
+		return;
+	}
+	if (!find_domain(a, req))
+		return;
+	for (const struct sfh_request *r = a->requests; r; r = r->next)
+		if (r != req && strcmp(r->verb, "migrate") == 0 &&
+		    strcmp(r->domain, req->domain) == 0) {
+			sfh_reply_error(req, "the domain is migrating already");
+			return;
+		}
+	if (json_is_true(json_object_get(req->args, "persistent")))
+		req->flags |= SFH_MIGRATE_PERSISTENT;
+	if (json_is_true(json_object_get(req->args, "undefinesource")))
+		req->flags |= SFH_MIGRATE_UNDEFINE_SOURCE;
+	if (sfh_engine_migrate(&a->engine, req->domain, uri, &err) < 0)
+		sfh_reply_error(req, "%s", err.text);
+	sfh_agent_rearm(a);
+}
+
+static void on_migrated(void *ctx, const char *uuid, int result, const char *error)
+{
+	struct sfh_agent *a = ctx;
+	struct sfh_request *req = migrate_request(a, uuid);
+
+	sfh_agent_log(result < 0 ? LOG_ERR : LOG_INFO, "migration of %s: %s", uuid,
+		      result < 0 ? error : "done");
+	if (!req)
+		return;
+	if (result < 0)
+		sfh_reply_error(req, "%s", error && *error ? error : "the migration failed");
+	else
+		sfh_reply_ok(req, json_pack("{s:b}", "migrated", 1));
+}
+
+static void on_progress(void *ctx, const char *uuid, const char *text)
+{
+	struct sfh_agent *a = ctx;
+	struct sfh_request *req = migrate_request(a, uuid);
+
+	if (req)
+		sfh_reply_progress(req, text);
+}
+
+/* --- history and log -------------------------------------------------------------------------------- */
+
+static void on_switched(void *ctx, const struct sfh_switch *sw)
+{
+	struct sfh_agent *a = ctx;
+	struct sfh_error err = { 0 };
+
+	sfh_agent_log(sw->ok ? LOG_INFO : LOG_WARNING, "%s: %s, cause %s, %.1f ms%s%s",
+		      sw->domain_name, sw->to_vf ? "to-vf" : "to-standby", sw->cause,
+		      (double)(sw->end_ns - sw->begin_ns) / 1e6, sw->ok ? "" : ", failed: ", sw->error);
+	if (a->history && sfh_history_add(a->history, sw, &err) < 0)
+		sfh_agent_log(LOG_WARNING, "history: %s", err.text);
+}
+
+static void on_log(void *ctx, int priority, const char *text)
+{
+	(void)ctx;
+	sfh_agent_log(priority, "%s", text);
+}
+
+const struct sfh_engine_listener sfh_agent_listener = {
+	.settled = on_settled,
+	.progress = on_progress,
+	.migrated = on_migrated,
+	.switched = on_switched,
+	.log = on_log,
+};

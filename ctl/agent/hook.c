@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* What the qemu hook asks. libvirtd waits for the answer, with locks held: it
+ * comes from memory. */
+#include <string.h>
+#include <syslog.h>
+
+#include "ctl/agent/agent.h"
+
+int sfh_hook_answer(struct sfh_agent *a, const char *op, const char *xml, size_t len,
+		    struct sfh_error *err)
+{
+	struct sfh_described d;
+	int r = sfh_describe(a, xml, len, &d, err);
+
+	if (r < 0)
+		return r;
+	if (d.carries_vf) {
+		/* The VF's address is the other host's; that QEMU would open inside the
+		 * pause, if at all. */
+		if (strcmp(op, "restore") == 0)
+			r = sfh_err(err, -EOPNOTSUPP,
+				    "the saved image of '%s' holds a VF of the host it was saved on: "
+				    "put the guest on its standby leg ('sfhybrid-ctl standby %s') "
+				    "before saving it",
+				    d.guest.name, d.guest.name);
+		else
+			r = sfh_err(err, -EOPNOTSUPP,
+				    "'%s' comes with its VF plugged: migrate it with "
+				    "'sfhybrid-ctl migrate %s URI' on the source host",
+				    d.guest.name, d.guest.name);
+	} else if (strcmp(op, "migrate") == 0) {
+		sfh_engine_guest_arriving(&a->engine, &d.guest);
+	}
+	sfh_agent_log(r < 0 ? LOG_NOTICE : LOG_INFO, "hook %s of '%s': %s", op, d.guest.name,
+		      r < 0 ? err->text : "passes");
+	sfh_described_done(&d);
+	sfh_agent_rearm(a);
+	return r;
+}

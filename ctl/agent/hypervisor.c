@@ -1,0 +1,553 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* The engine's hypervisor operations as jobs, and libvirt's events as the
+ * engine's. */
+#include <stdio.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <syslog.h>
+
+#include "ctl/agent/agent.h"
+#include "libvirt-glue/hostdevxml.h"
+
+#define RECONNECT_US (1000 * 1000)
+
+/* --- the connection ------------------------------------------------------------------------ */
+
+struct sfh_virt *sfh_agent_virt_get(struct sfh_agent *a, struct sfh_error *err)
+{
+	(void)pthread_rwlock_rdlock(&a->virt_lock);
+	if (a->virt)
+		return a->virt;
+	(void)pthread_rwlock_unlock(&a->virt_lock);
+	(void)sfh_err(err, -ENOTCONN, "libvirtd is not running (the agent has no connection to it)");
+	return NULL;
+}
+
+void sfh_agent_virt_put(struct sfh_agent *a)
+{
+	(void)pthread_rwlock_unlock(&a->virt_lock);
+}
+
+bool sfh_agent_is_hybrid(void *ctx, const char *network)
+{
+	_cleanup_free_ char *xml = NULL;
+	_cleanup_(sfh_netdef_freep) struct sfh_netdef *def = NULL;
+
+	return sfh_virt_network_xml(ctx, network, &xml, NULL, NULL) == 0 &&
+	       sfh_netdef_from_libvirt(xml, strlen(xml), &def, NULL) == 0;
+}
+
+/* --- plug, unplug, migrate ------------------------------------------------------------------- */
+
+struct guest_job {
+	struct sfh_job job;
+	struct sfh_agent *a;
+	char uuid[SFH_UUID_STRLEN];
+	struct sfh_mac mac;
+	char text[512]; /* alias or URI */
+	char *xml;
+	unsigned flags;
+	int result;
+	struct sfh_error err;
+};
+
+static struct guest_job *guest_job_new(struct sfh_agent *a, const char *uuid,
+				       const struct sfh_mac *mac)
+{
+	struct guest_job *j = calloc(1, sizeof(*j));
+
+	if (!j)
+		return NULL;
+	j->a = a;
+	if (mac)
+		j->mac = *mac;
+	(void)sfh_strcpy(j->uuid, sizeof(j->uuid), uuid);
+	return j;
+}
+
+static void guest_job_free(struct guest_job *j)
+{
+	free(j->xml);
+	free(j);
+}
+
+static void run_plug(struct sfh_job *job)
+{
+	struct guest_job *j = (struct guest_job *)job;
+	struct sfh_virt *v = sfh_agent_virt_get(j->a, &j->err);
+
+	if (!v) {
+		j->result = j->err.code;
+		return;
+	}
+	j->result = sfh_virt_plug(v, j->uuid, j->xml, &j->err);
+	sfh_agent_virt_put(j->a);
+}
+
+static void done_plug(struct sfh_job *job)
+{
+	struct guest_job *j = (struct guest_job *)job;
+
+	sfh_engine_pair_event(&j->a->engine, j->uuid, &j->mac,
+			      j->result < 0 ? SFH_EV_PLUG_FAILED : SFH_EV_PLUGGED, j->err.text);
+	sfh_agent_rearm(j->a);
+	guest_job_free(j);
+}
+
+static int hv_plug(void *ctx, const struct sfh_pair *p)
+{
+	struct sfh_agent *a = ctx;
+	struct guest_job *j = guest_job_new(a, p->domain, &p->mac);
+	char vf[SFH_ALIAS_SIZE];
+	int r;
+
+	if (!j)
+		return -ENOMEM;
+	r = sfh_hostdev_xml(&p->lease.bdf, sfh_alias_vf(&p->mac, vf), p->alias, &j->xml, &j->err);
+	if (r < 0) {
+		guest_job_free(j);
+		return r;
+	}
+	j->job.run = run_plug;
+	j->job.done = done_plug;
+	sfh_worker_submit(a->worker, &j->job);
+	return 0;
+}
+
+static void run_unplug(struct sfh_job *job)
+{
+	struct guest_job *j = (struct guest_job *)job;
+	struct sfh_virt *v = sfh_agent_virt_get(j->a, &j->err);
+
+	if (!v) {
+		j->result = j->err.code;
+		return;
+	}
+	j->result = sfh_virt_unplug(v, j->uuid, j->text, &j->err);
+	sfh_agent_virt_put(j->a);
+}
+
+static void done_unplug(struct sfh_job *job)
+{
+	struct guest_job *j = (struct guest_job *)job;
+
+	/* Success is not the end: the guest's own release is, and it is an event. */
+	if (j->result == -ENODEV)
+		sfh_engine_pair_event(&j->a->engine, j->uuid, &j->mac, SFH_EV_UNPLUGGED, NULL);
+	else if (j->result < 0)
+		sfh_engine_pair_event(&j->a->engine, j->uuid, &j->mac, SFH_EV_UNPLUG_FAILED,
+				      j->err.text);
+	sfh_agent_rearm(j->a);
+	guest_job_free(j);
+}
+
+static int hv_unplug(void *ctx, const struct sfh_pair *p)
+{
+	struct sfh_agent *a = ctx;
+	struct guest_job *j = guest_job_new(a, p->domain, &p->mac);
+
+	if (!j)
+		return -ENOMEM;
+	sfh_alias_vf(&p->mac, j->text);
+	j->job.run = run_unplug;
+	j->job.done = done_unplug;
+	sfh_worker_submit(a->worker, &j->job);
+	return 0;
+}
+
+static void run_migrate(struct sfh_job *job)
+{
+	struct guest_job *j = (struct guest_job *)job;
+	struct sfh_virt *v = sfh_agent_virt_get(j->a, &j->err);
+
+	if (!v) {
+		j->result = j->err.code;
+		return;
+	}
+	j->result = sfh_virt_migrate(v, j->uuid, j->text, j->flags, &j->err);
+	sfh_agent_virt_put(j->a);
+}
+
+static void done_migrate(struct sfh_job *job)
+{
+	struct guest_job *j = (struct guest_job *)job;
+
+	sfh_engine_migrated(&j->a->engine, j->uuid, j->result, j->err.text);
+	sfh_agent_rearm(j->a);
+	guest_job_free(j);
+}
+
+static int hv_migrate(void *ctx, const char *uuid, const char *uri)
+{
+	struct sfh_agent *a = ctx;
+	struct guest_job *j = guest_job_new(a, uuid, NULL);
+
+	if (!j)
+		return -ENOMEM;
+	(void)sfh_strcpy(j->text, sizeof(j->text), uri);
+	j->flags = sfh_migrate_flags(a, uuid);
+	j->job.run = run_migrate;
+	j->job.done = done_migrate;
+	sfh_worker_submit(a->worker, &j->job);
+	return 0;
+}
+
+const struct sfh_hypervisor_ops sfh_agent_hypervisor_ops = { hv_plug, hv_unplug, hv_migrate };
+
+/* --- looking at one domain, then going on ------------------------------------------------------- */
+
+struct look_job {
+	struct sfh_job job;
+	struct sfh_agent *a;
+	struct sfh_virt_event ev;
+	char *xml;
+	struct sfh_error err;
+};
+
+static void run_look(struct sfh_job *job)
+{
+	struct look_job *j = (struct look_job *)job;
+	struct sfh_virt *v = sfh_agent_virt_get(j->a, &j->err);
+
+	if (!v)
+		return;
+	(void)sfh_virt_domain_xml(v, j->ev.uuid, &j->xml, &j->err);
+	sfh_agent_virt_put(j->a);
+}
+
+static const struct sfh_pair *pair_by_alias(const struct sfh_agent *a, const char *uuid,
+					    const char *alias)
+{
+	for (const struct sfh_pair *p = a->engine.pairs; p; p = p->next)
+		if (strcmp(p->domain, uuid) == 0 && strcmp(p->alias, alias) == 0)
+			return p;
+	return NULL;
+}
+
+static void negotiated(struct sfh_agent *a, const struct sfh_virt_event *ev)
+{
+	const struct sfh_pair *p = pair_by_alias(a, ev->uuid, ev->device);
+
+	if (p)
+		sfh_engine_pair_event(&a->engine, ev->uuid, &p->mac, SFH_EV_NEGOTIATED, NULL);
+}
+
+static void done_look(struct sfh_job *job)
+{
+	struct look_job *j = (struct look_job *)job;
+	struct sfh_agent *a = j->a;
+	struct sfh_described d = { .nics = NULL };
+
+	if (!j->xml || sfh_describe(a, j->xml, strlen(j->xml), &d, &j->err) < 0) {
+		sfh_agent_log(LOG_NOTICE, "cannot look at '%s': %s", j->ev.name, j->err.text);
+	} else if (j->ev.kind == SFH_VIRT_INCOMING || j->ev.kind == SFH_VIRT_ARRIVED) {
+		sfh_engine_guest_devices(&a->engine, &d.guest);
+		if (j->ev.kind == SFH_VIRT_ARRIVED)
+			sfh_engine_guest_event(&a->engine, j->ev.uuid, SFH_EV_RESUMED, NULL);
+	} else {
+		sfh_engine_guest_running(&a->engine, &d.guest, false);
+		if (j->ev.kind == SFH_VIRT_NEGOTIATED)
+			negotiated(a, &j->ev);
+	}
+	sfh_described_done(&d);
+	sfh_agent_rearm(a);
+	free(j->xml);
+	free(j);
+}
+
+static void look(struct sfh_agent *a, const struct sfh_virt_event *ev)
+{
+	struct look_job *j = calloc(1, sizeof(*j));
+
+	if (!j)
+		return;
+	j->a = a;
+	j->ev = *ev;
+	j->job.run = run_look;
+	j->job.done = done_look;
+	sfh_worker_submit(a->worker, &j->job);
+}
+
+/* --- adoption ---------------------------------------------------------------------------------------- */
+
+struct adopt_job {
+	struct sfh_job job;
+	struct sfh_agent *a;
+	struct sfh_virt_event ev;
+	struct sfh_adoption what;
+	struct sfh_error err;
+};
+
+static void run_adopt(struct sfh_job *job)
+{
+	struct adopt_job *j = (struct adopt_job *)job;
+	struct sfh_virt *v = sfh_agent_virt_get(j->a, &j->err);
+
+	if (!v)
+		return;
+	(void)sfh_virt_adopt(v, j->ev.uuid, sfh_agent_is_hybrid, v, &j->what, &j->err);
+	sfh_agent_virt_put(j->a);
+}
+
+static void done_adopt(struct sfh_job *job)
+{
+	struct adopt_job *j = (struct adopt_job *)job;
+
+	if (j->err.code)
+		sfh_agent_log(LOG_WARNING, "'%s' is not adopted: %s", j->ev.name, j->err.text);
+	else if (j->what.skipped)
+		sfh_agent_log(LOG_NOTICE, "'%s' is not adopted: %s", j->ev.name,
+			      sfh_reason_text(j->what.skipped));
+	else if (j->what.adopted)
+		sfh_agent_log(LOG_INFO, "adopted %u NIC(s) of '%s', %u PCIe root port(s) added",
+			      j->what.adopted, j->ev.name, j->what.ports_added);
+	free(j);
+}
+
+static void adopt(struct sfh_agent *a, const struct sfh_virt_event *ev)
+{
+	struct adopt_job *j = calloc(1, sizeof(*j));
+
+	if (!j)
+		return;
+	j->a = a;
+	j->ev = *ev;
+	j->job.run = run_adopt;
+	j->job.done = done_adopt;
+	sfh_worker_submit(a->worker, &j->job);
+}
+
+/* --- events ---------------------------------------------------------------------------------------------- */
+
+struct sfh_queued_event {
+	struct sfh_queued_event *next;
+	struct sfh_virt_event ev;
+};
+
+/* libvirt's thread. */
+static void queue_event(void *ctx, const struct sfh_virt_event *ev)
+{
+	struct sfh_agent *a = ctx;
+	struct sfh_queued_event *q = calloc(1, sizeof(*q));
+	uint64_t one = 1;
+
+	if (!q)
+		return;
+	q->ev = *ev;
+	(void)pthread_mutex_lock(&a->event_lock);
+	*a->events_tail = q;
+	a->events_tail = &q->next;
+	(void)pthread_mutex_unlock(&a->event_lock);
+	(void)!write(a->event_fd, &one, sizeof(one));
+}
+
+static void vf_event(struct sfh_agent *a, const struct sfh_virt_event *ev,
+		     enum sfh_pair_event event)
+{
+	struct sfh_mac mac;
+
+	if (sfh_alias_parse(ev->device, &mac) == SFH_ALIAS_VF)
+		sfh_engine_pair_event(&a->engine, ev->uuid, &mac, event, NULL);
+}
+
+static bool devices_known(const struct sfh_agent *a, const char *uuid)
+{
+	bool any = false;
+
+	for (const struct sfh_pair *p = a->engine.pairs; p; p = p->next)
+		if (strcmp(p->domain, uuid) == 0) {
+			if (!p->standby_ifindex)
+				return false;
+			any = true;
+		}
+	return any;
+}
+
+static void handle(struct sfh_agent *a, const struct sfh_virt_event *ev)
+{
+	switch (ev->kind) {
+	case SFH_VIRT_DEFINED:
+		adopt(a, ev);
+		break;
+	case SFH_VIRT_STARTED:
+	case SFH_VIRT_INCOMING:
+		look(a, ev);
+		break;
+	case SFH_VIRT_ARRIVED:
+		if (devices_known(a, ev->uuid))
+			sfh_engine_guest_event(&a->engine, ev->uuid, SFH_EV_RESUMED, NULL);
+		else
+			look(a, ev);
+		break;
+	case SFH_VIRT_RESUMED:
+		sfh_engine_guest_event(&a->engine, ev->uuid, SFH_EV_RESUMED, NULL);
+		break;
+	case SFH_VIRT_STOPPED:
+		sfh_engine_guest_event(&a->engine, ev->uuid, SFH_EV_STOPPED, NULL);
+		break;
+	case SFH_VIRT_NEGOTIATED:
+		if (pair_by_alias(a, ev->uuid, ev->device))
+			negotiated(a, ev);
+		else
+			look(a, ev);
+		break;
+	case SFH_VIRT_DEVICE_REMOVED:
+		vf_event(a, ev, SFH_EV_UNPLUGGED);
+		break;
+	case SFH_VIRT_DEVICE_KEPT:
+		vf_event(a, ev, SFH_EV_UNPLUG_FAILED);
+		break;
+	case SFH_VIRT_NETWORK_STOPPED:
+		if (sfh_agent_network(a, ev->name))
+			sfh_agent_log(LOG_WARNING,
+				      "libvirt's network '%s' was stopped behind our back: no guest can "
+				      "start on it until 'sfhybrid-ctl up %s'",
+				      ev->name, ev->name);
+		break;
+	case SFH_VIRT_CLOSED:
+		sfh_agent_log(LOG_WARNING, "libvirtd is gone; guests run on, reconnecting");
+		sfh_agent_connect(a);
+		break;
+	}
+}
+
+static int on_events(sd_event_source *source, int fd, uint32_t revents, void *userdata)
+{
+	struct sfh_agent *a = userdata;
+	struct sfh_queued_event *list;
+	uint64_t count;
+
+	(void)source;
+	(void)revents;
+	(void)!read(fd, &count, sizeof(count));
+	(void)pthread_mutex_lock(&a->event_lock);
+	list = a->events;
+	a->events = NULL;
+	a->events_tail = &a->events;
+	(void)pthread_mutex_unlock(&a->event_lock);
+	while (list) {
+		struct sfh_queued_event *q = list;
+
+		list = q->next;
+		handle(a, &q->ev);
+		free(q);
+	}
+	sfh_agent_rearm(a);
+	return 0;
+}
+
+int sfh_agent_events_init(struct sfh_agent *a)
+{
+	a->events_tail = &a->events;
+	a->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	return a->event_fd < 0
+		       ? -errno
+		       : sd_event_add_io(a->loop, NULL, a->event_fd, EPOLLIN, on_events, a);
+}
+
+/* --- connecting, and taking over what runs ---------------------------------------------------------------- */
+
+struct connect_job {
+	struct sfh_job job;
+	struct sfh_agent *a;
+	struct sfh_virt *virt;
+	char **xmls;
+	size_t n;
+	struct sfh_error err;
+};
+
+static int collect_xml(void *ctx, const char *xml)
+{
+	struct connect_job *j = ctx;
+	char **more = realloc(j->xmls, (j->n + 1) * sizeof(*more));
+
+	if (!more)
+		return -ENOMEM;
+	j->xmls = more;
+	more[j->n] = strdup(xml);
+	return more[j->n] ? (j->n++, 0) : -ENOMEM;
+}
+
+static void note_adoption(void *ctx, const char *text)
+{
+	(void)ctx;
+	sfh_agent_log(LOG_WARNING, "not adopted: %s", text);
+}
+
+static void run_connect(struct sfh_job *job)
+{
+	struct connect_job *j = (struct connect_job *)job;
+	struct sfh_virt *old;
+
+	if (sfh_virt_open(j->a->libvirt_uri, queue_event, j->a, &j->virt, &j->err) < 0)
+		return;
+	if (sfh_virt_running(j->virt, collect_xml, j, &j->err) < 0)
+		sfh_agent_log(LOG_WARNING, "%s", j->err.text);
+	(void)sfh_virt_adopt_all(j->virt, sfh_agent_is_hybrid, j->virt, note_adoption, NULL);
+	(void)pthread_rwlock_wrlock(&j->a->virt_lock);
+	old = j->a->virt;
+	j->a->virt = j->virt;
+	(void)pthread_rwlock_unlock(&j->a->virt_lock);
+	sfh_virt_close(&old);
+}
+
+static int on_retry(sd_event_source *source, uint64_t usec, void *userdata)
+{
+	struct sfh_agent *a = userdata;
+
+	(void)usec;
+	(void)sd_event_source_unref(source);
+	a->reconnecting = false;
+	sfh_agent_connect(a);
+	return 0;
+}
+
+static void done_connect(struct sfh_job *job)
+{
+	struct connect_job *j = (struct connect_job *)job;
+	struct sfh_agent *a = j->a;
+	unsigned swept;
+
+	if (!j->virt) {
+		if (sd_event_add_time_relative(a->loop, &(sd_event_source *){ NULL },
+					       CLOCK_MONOTONIC, RECONNECT_US, 0, on_retry, a) < 0)
+			sfh_agent_log(LOG_ERR, "no timer to reconnect with");
+		free(j);
+		return;
+	}
+	a->reconnecting = false;
+	if (!a->resumed) { /* each network takes its own guests in */
+		a->resumed = true;
+		sfh_networks_resume(a);
+	}
+	for (size_t i = 0; i < j->n; i++) {
+		struct sfh_described d = { .nics = NULL };
+
+		if (sfh_describe(a, j->xmls[i], strlen(j->xmls[i]), &d, &j->err) == 0)
+			sfh_engine_guest_running(&a->engine, &d.guest, true);
+		sfh_described_done(&d);
+		free(j->xmls[i]);
+	}
+	swept = a->resuming ? 0 : sfh_engine_sweep(&a->engine);
+	sfh_agent_log(LOG_INFO, "connected to libvirtd; %zu guest(s) run, %u stale lease(s) given back",
+		      j->n, swept);
+	sfh_agent_rearm(a);
+	free(j->xmls);
+	free(j);
+}
+
+void sfh_agent_connect(struct sfh_agent *a)
+{
+	struct connect_job *j;
+
+	if (a->reconnecting)
+		return;
+	j = calloc(1, sizeof(*j));
+	if (!j)
+		return;
+	a->reconnecting = true;
+	j->a = a;
+	j->job.run = run_connect;
+	j->job.done = done_connect;
+	sfh_worker_submit(a->worker, &j->job);
+}
