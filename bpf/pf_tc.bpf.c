@@ -13,6 +13,9 @@ int sfh_pf_tc(struct __sk_buff *skb)
 	struct sfh_counters *c;
 	struct sfh_frame f;
 
+	/* From macvtap to macvtap: never was on the wire. */
+	if (skb->mark == SFH_MARK_LOCAL)
+		return SFH_TC_PASS;
 	if (sfh_skb_parse(skb, &f) != SFH_PARSED)
 		return SFH_TC_PASS;
 	sfh_decide(&f, skb->ifindex, &d);

@@ -108,6 +108,9 @@ int sfh_from_guest(struct __sk_buff *skb)
 	state = bpf_map_lookup_elem(&sfh_state, &pair);
 	if (!guest || !state)
 		return SFH_TC_PASS;
+	/* Not on a tap: there the host's netfilter would see the mark. */
+	if (guest->standby_kind != SFH_STANDBY_TAP && !skb->mark)
+		skb->mark = SFH_MARK_LOCAL;
 	now = bpf_ktime_get_ns();
 	state->last_frame_ns = now;
 	sfh_first_frame(guest, state, &pair, ifindex, now);

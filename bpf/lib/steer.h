@@ -96,7 +96,10 @@ static __always_inline void sfh_decide(const struct sfh_frame *f, __u32 pf_ifind
 
 	key.vlan = f->vlan;
 	guest = bpf_map_lookup_elem(&sfh_guests, &key);
-	if (guest && sfh_guest_armed(guest, &key)) {
+	/* Behind a VEPA the wire is how guests here reach each other; macvlan keeps the
+	 * sender's own broadcasts from it. */
+	if (guest && guest->standby_kind != SFH_STANDBY_MACVTAP_VEPA &&
+	    sfh_guest_armed(guest, &key)) {
 		d->pair = key;
 		d->drop = SFH_DROP_REFLECTED;
 		d->verdict = SFH_DROP;
@@ -114,7 +117,8 @@ static __always_inline void sfh_decide(const struct sfh_frame *f, __u32 pf_ifind
 	d->ifindex = guest->standby_ifindex;
 	if (guest->standby_kind == SFH_STANDBY_TAP && d->ifindex)
 		d->verdict = SFH_REDIRECT;
-	else if (guest->standby_kind == SFH_STANDBY_MACVTAP)
+	else if (guest->standby_kind == SFH_STANDBY_MACVTAP ||
+		 guest->standby_kind == SFH_STANDBY_MACVTAP_VEPA)
 		d->verdict = SFH_MACVLAN;
 }
 

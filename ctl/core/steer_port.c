@@ -12,6 +12,7 @@
 #include <linux/rtnetlink.h>
 #include <linux/sockios.h>
 #include <net/if.h>
+#include <netlink/errno.h>
 #include <netlink/msg.h>
 #include <netlink/netlink.h>
 #include <stdio.h>
@@ -31,50 +32,69 @@ static void nl_socketp(struct nl_sock **p)
 	*p = NULL;
 }
 
+struct tc_question {
+	uint32_t ifindex;
+	char kind[16];	      /* of the qdisc on the ingress side, "" if none */
+	unsigned int filters; /* how many */
+};
+
 static int on_qdisc(struct nl_msg *msg, void *ctx)
 {
-	struct nlattr *kind =
-		nlmsg_find_attr(nlmsg_hdr(msg), sizeof(struct tcmsg), TCA_KIND);
+	const struct tcmsg *tcm = nlmsg_data(nlmsg_hdr(msg));
+	struct tc_question *q = ctx;
+	struct nlattr *kind;
 
-	if (kind && nla_strlcpy(ctx, kind, 16) >= 16)
-		((char *)ctx)[0] = '\0';
+	/* The kernel answers with the qdiscs of every device. */
+	if (tcm->tcm_ifindex != (int)q->ifindex || tcm->tcm_parent != TC_H_INGRESS)
+		return NL_OK;
+	kind = nlmsg_find_attr(nlmsg_hdr(msg), sizeof(struct tcmsg), TCA_KIND);
+	if (kind)
+		(void)nla_strlcpy(q->kind, kind, sizeof(q->kind));
 	return NL_OK;
 }
 
 static int on_filter(struct nl_msg *msg, void *ctx)
 {
+	struct tc_question *q = ctx;
+
 	(void)msg;
-	(*(unsigned int *)ctx)++;
+	q->filters++;
 	return NL_OK;
 }
 
-/* One request, answers to cb; a kernel that says no counts as no answer. */
-static int tc_request(int type, int flags, uint32_t ifindex, uint32_t parent,
-		      nl_recvmsg_msg_cb_t cb, void *ctx)
+/* Asks for a dump; what the kernel refuses (no such device) has no answers. */
+static int tc_dump(int type, uint32_t parent, nl_recvmsg_msg_cb_t cb, struct tc_question *q)
 {
 	_cleanup_(nl_socketp) struct nl_sock *sock = nl_socket_alloc();
 	struct tcmsg tcm = {
 		.tcm_family = AF_UNSPEC,
-		.tcm_ifindex = (int)ifindex,
+		.tcm_ifindex = (int)q->ifindex,
 		.tcm_parent = parent,
 	};
+	int r = -NLE_DUMP_INTR;
 
 	if (!sock)
 		return -ENOMEM;
 	if (nl_connect(sock, NETLINK_ROUTE) < 0)
 		return -EIO;
-	(void)nl_socket_modify_cb(sock, NL_CB_VALID, NL_CB_CUSTOM, cb, ctx);
-	if (nl_send_simple(sock, type, NLM_F_REQUEST | flags, &tcm, sizeof(tcm)) < 0)
-		return -EIO;
-	(void)nl_recvmsgs_default(sock);
-	return 0;
+	(void)nl_socket_modify_cb(sock, NL_CB_VALID, NL_CB_CUSTOM, cb, q);
+	/* Somebody else's change in the middle may have hidden an entry. */
+	for (int i = 0; i < 5 && r == -NLE_DUMP_INTR; i++) {
+		if (nl_send_simple(sock, type, NLM_F_REQUEST | NLM_F_DUMP, &tcm, sizeof(tcm)) < 0)
+			return -EIO;
+		r = nl_recvmsgs_default(sock);
+	}
+	return r == -NLE_DUMP_INTR ? -EAGAIN : 0;
 }
 
 /* What occupies the place that clsact and ingress share: "clsact", "ingress", "". */
 static int ingress_qdisc(uint32_t ifindex, char kind[16])
 {
-	kind[0] = '\0';
-	return tc_request(RTM_GETQDISC, NLM_F_ACK, ifindex, TC_H_INGRESS, on_qdisc, kind);
+	struct tc_question q = { .ifindex = ifindex };
+	int r = tc_dump(RTM_GETQDISC, 0, on_qdisc, &q);
+
+	memcpy(kind, q.kind, sizeof(q.kind));
+	return r;
 }
 
 /* Filters of anybody on both sides of a clsact. */
@@ -83,13 +103,15 @@ static int count_filters(uint32_t ifindex, unsigned int *ret)
 	const uint32_t parents[] = { TC_H_MAKE(TC_H_CLSACT, TC_H_MIN_INGRESS),
 				     TC_H_MAKE(TC_H_CLSACT, TC_H_MIN_EGRESS) };
 
-	*ret = 0;
+	struct tc_question q = { .ifindex = ifindex };
+
 	for (size_t i = 0; i < SFH_ARRAY_SIZE(parents); i++) {
-		int r = tc_request(RTM_GETTFILTER, NLM_F_DUMP, ifindex, parents[i], on_filter, ret);
+		int r = tc_dump(RTM_GETTFILTER, parents[i], on_filter, &q);
 
 		if (r < 0)
 			return r;
 	}
+	*ret = q.filters;
 	return 0;
 }
 
@@ -133,8 +155,12 @@ static enum whose filter_there(uint32_t ifindex, enum bpf_tc_attach_point at)
 
 	our_place(&opts);
 	hook_init(&hook, ifindex, at);
-	if (bpf_tc_query(&hook, &opts) < 0)
+	r = bpf_tc_query(&hook, &opts);
+	if (r == -ENOENT)
 		return WHOSE_NOBODYS;
+	/* Among others: a classifier that is no eBPF program. */
+	if (r < 0)
+		return WHOSE_FOREIGN;
 	fd = bpf_prog_get_fd_by_id(opts.prog_id);
 	if (fd < 0)
 		return WHOSE_FOREIGN;
@@ -527,6 +553,7 @@ int sfh_steer_standby_attach(struct sfh_steer *s, uint32_t ifindex, enum sfh_sta
 {
 	/* Seen from the host: a tap receives what the guest sends, a macvtap transmits it. */
 	bool tap = kind == SFH_STANDBY_TAP;
+	bool macvtap = kind == SFH_STANDBY_MACVTAP || kind == SFH_STANDBY_MACVTAP_VEPA;
 	enum bpf_tc_attach_point from = tap ? BPF_TC_INGRESS : BPF_TC_EGRESS;
 	enum bpf_tc_attach_point to = tap ? BPF_TC_EGRESS : BPF_TC_INGRESS;
 	struct sfh_port port;
@@ -536,7 +563,7 @@ int sfh_steer_standby_attach(struct sfh_steer *s, uint32_t ifindex, enum sfh_sta
 
 	if (r < 0)
 		return r;
-	if (!tap && kind != SFH_STANDBY_MACVTAP)
+	if (!tap && !macvtap)
 		return sfh_err(err, -EINVAL, "%d is no kind of standby device", (int)kind);
 	was_attached = port.role != 0;
 	r = clsact_ensure(s, ifindex, &port, kind_there, err);

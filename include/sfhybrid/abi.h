@@ -54,6 +54,7 @@ enum sfh_standby_kind {
 	SFH_STANDBY_NONE = 0,	 /* not known yet: counts, redirects nothing */
 	SFH_STANDBY_TAP = 1,	 /* a tap on a bridge over the PF */
 	SFH_STANDBY_MACVTAP = 2, /* a macvtap on the PF: the kernel delivers by MAC */
+	SFH_STANDBY_MACVTAP_VEPA = 3, /* the same; the switch reflects on purpose: no drop */
 	_SFH_STANDBY_MAX
 };
 
@@ -99,6 +100,11 @@ struct sfh_counters {
 	__u64 reflected_drops;	     /* came back from the wire with the guest as source */
 	__u64 parked_drops;	     /* came in the parking VLAN with the guest as source */
 };
+
+/* skb->mark of a frame that a guest sent on its macvtap, unless it has a mark.
+ * macvlan hands a frame for another macvtap of the same PF to the PF's receive
+ * path: without the mark it would look as if it had come back from the wire. */
+#define SFH_MARK_LOCAL 0x5f480001u
 
 /* sfh_standby: key __u32 standby ifindex, value struct sfh_guest_key.
  * sfh_parked: key struct sfh_guest_key with vlan 0, value the pair whose VF may

@@ -212,6 +212,17 @@ BOTH(reflection_on_a_macvtap)
 	expect_counters(&T.key, (struct sfh_counters){ .reflected_drops = 1 });
 }
 
+BOTH(reflection_is_meant_behind_a_vepa)
+{
+	stage_armed(&T.key, T.tap, SFH_STANDBY_MACVTAP_VEPA);
+	expect(hook, PASS, mk_frame(MAC_PEER, MAC_GUEST, 0, 0));
+	expect(hook, PASS, mk_frame(MAC_GUEST, MAC_PEER, 0, 0));
+	expect_counters(&T.key, (struct sfh_counters){
+					.from_wire_frames = hook == HOOK_TC,
+					.from_wire_bytes = hook == HOOK_TC ? 60 : 0,
+				});
+}
+
 BOTH(reflection_is_per_vlan)
 {
 	struct sfh_guest_key key = mk_key(T.pf, MAC_GUEST, 7);
