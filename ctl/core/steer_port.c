@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <linux/ethtool.h>
 #include <linux/if_link.h>
+#include <linux/pkt_cls.h>
 #include <linux/pkt_sched.h>
 #include <linux/rtnetlink.h>
 #include <linux/sockios.h>
@@ -36,6 +37,8 @@ struct tc_question {
 	uint32_t ifindex;
 	char kind[16];	      /* of the qdisc on the ingress side, "" if none */
 	unsigned int filters; /* how many */
+	bool place_taken;     /* one of them has our priority and handle, */
+	uint32_t prog_id;     /* and this program, or 0 */
 };
 
 static int on_qdisc(struct nl_msg *msg, void *ctx)
@@ -55,10 +58,18 @@ static int on_qdisc(struct nl_msg *msg, void *ctx)
 
 static int on_filter(struct nl_msg *msg, void *ctx)
 {
+	const struct tcmsg *tcm = nlmsg_data(nlmsg_hdr(msg));
 	struct tc_question *q = ctx;
+	struct nlattr *opts, *id;
 
-	(void)msg;
 	q->filters++;
+	if (tcm->tcm_handle != SFH_TC_HANDLE || TC_H_MAJ(tcm->tcm_info) >> 16 != SFH_TC_PRIORITY)
+		return NL_OK;
+	q->place_taken = true;
+	opts = nlmsg_find_attr(nlmsg_hdr(msg), sizeof(*tcm), TCA_OPTIONS);
+	id = opts ? nla_find(nla_data(opts), nla_len(opts), TCA_BPF_ID) : NULL;
+	if (id)
+		q->prog_id = nla_get_u32(id);
 	return NL_OK;
 }
 
@@ -95,6 +106,11 @@ static int ingress_qdisc(uint32_t ifindex, char kind[16])
 
 	memcpy(kind, q.kind, sizeof(q.kind));
 	return r;
+}
+
+static uint32_t parent_of(enum bpf_tc_attach_point at)
+{
+	return TC_H_MAKE(TC_H_CLSACT, at == BPF_TC_INGRESS ? TC_H_MIN_INGRESS : TC_H_MIN_EGRESS);
 }
 
 /* Filters of anybody on both sides of a clsact. */
@@ -147,21 +163,15 @@ enum whose { WHOSE_NOBODYS, WHOSE_OURS, WHOSE_FOREIGN };
 /* Who has our priority and handle? Ours is known by its program's name. */
 static enum whose filter_there(uint32_t ifindex, enum bpf_tc_attach_point at)
 {
-	struct bpf_tc_opts opts;
-	struct bpf_tc_hook hook;
+	struct tc_question q = { .ifindex = ifindex };
 	struct bpf_prog_info info = {};
 	uint32_t len = sizeof(info);
 	int fd, r;
 
-	our_place(&opts);
-	hook_init(&hook, ifindex, at);
-	r = bpf_tc_query(&hook, &opts);
-	if (r == -ENOENT)
+	r = tc_dump(RTM_GETTFILTER, parent_of(at), on_filter, &q);
+	if (r == 0 && !q.place_taken)
 		return WHOSE_NOBODYS;
-	/* Among others: a classifier that is no eBPF program. */
-	if (r < 0)
-		return WHOSE_FOREIGN;
-	fd = bpf_prog_get_fd_by_id(opts.prog_id);
+	fd = q.prog_id ? bpf_prog_get_fd_by_id(q.prog_id) : -1;
 	if (fd < 0)
 		return WHOSE_FOREIGN;
 	r = bpf_obj_get_info_by_fd(fd, &info, &len);
