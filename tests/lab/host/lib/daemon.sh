@@ -6,7 +6,9 @@ PIDFILE=/run/sfhybrid-lab/$NAME.pid
 
 daemon_pid() {
 	pid=$(cat "$PIDFILE" 2>/dev/null) || return 1
-	[ "$(readlink "/proc/$pid/exe")" = "$(readlink -f "$PROGRAM")" ] && echo "$pid"
+	# The file may have been replaced since: the process is still the daemon.
+	exe=$(readlink "/proc/$pid/exe") || return 1
+	[ "${exe% (deleted)}" = "$(readlink -f "$PROGRAM")" ] && echo "$pid"
 }
 
 daemon_start() {
