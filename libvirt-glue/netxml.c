@@ -9,19 +9,19 @@
 #define WHAT_USER "hybrid network definition"
 #define WHAT_LIBVIRT "libvirt network XML"
 
-static const char *const mode_names[_SFH_STANDBY_MODE_MAX] = {
-	[SFH_STANDBY_MACVTAP_BRIDGE] = "macvtap-bridge",
-	[SFH_STANDBY_MACVTAP_PRIVATE] = "macvtap-private",
-	[SFH_STANDBY_MACVTAP_VEPA] = "macvtap-vepa",
-	[SFH_STANDBY_LINUX_BRIDGE] = "linux-bridge",
+static const char *const mode_names[_SFH_MODE_MAX] = {
+	[SFH_MODE_MACVTAP_BRIDGE] = "macvtap-bridge",
+	[SFH_MODE_MACVTAP_PRIVATE] = "macvtap-private",
+	[SFH_MODE_MACVTAP_VEPA] = "macvtap-vepa",
+	[SFH_MODE_LINUX_BRIDGE] = "linux-bridge",
 };
 
 /* libvirt's forward mode for each standby mode */
-static const char *const forward_names[_SFH_STANDBY_MODE_MAX] = {
-	[SFH_STANDBY_MACVTAP_BRIDGE] = "bridge",
-	[SFH_STANDBY_MACVTAP_PRIVATE] = "private",
-	[SFH_STANDBY_MACVTAP_VEPA] = "vepa",
-	[SFH_STANDBY_LINUX_BRIDGE] = "bridge",
+static const char *const forward_names[_SFH_MODE_MAX] = {
+	[SFH_MODE_MACVTAP_BRIDGE] = "bridge",
+	[SFH_MODE_MACVTAP_PRIVATE] = "private",
+	[SFH_MODE_MACVTAP_VEPA] = "vepa",
+	[SFH_MODE_LINUX_BRIDGE] = "bridge",
 };
 
 static const char *const policy_names[_SFH_NET_POLICY_MAX] = {
@@ -32,7 +32,7 @@ static const char *const policy_names[_SFH_NET_POLICY_MAX] = {
 
 const char *sfh_standby_mode_name(enum sfh_standby_mode mode)
 {
-	return (unsigned)mode < _SFH_STANDBY_MODE_MAX ? mode_names[mode] : NULL;
+	return (unsigned)mode < _SFH_MODE_MAX ? mode_names[mode] : NULL;
 }
 
 const char *sfh_net_policy_name(enum sfh_net_policy policy)
@@ -342,7 +342,7 @@ static int parse_standby(const xmlNode *node, struct sfh_netdef *def, struct sfh
 	int r = check_node(node, attrs, false, err);
 
 	if (r == 0)
-		r = get_word(node, "mode", mode_names, _SFH_STANDBY_MODE_MAX, err);
+		r = get_word(node, "mode", mode_names, _SFH_MODE_MAX, err);
 	if (r < 0)
 		return r;
 	def->mode = (enum sfh_standby_mode)r;
@@ -486,7 +486,7 @@ static int parse_network(const xmlNode *root, struct sfh_netdef **ret, struct sf
 		return sfh_err(err, -EINVAL,
 			       "%s: <forward mode='" SFH_NETXML_FORWARD_MODE "'> is missing",
 			       WHAT_USER);
-	if (def->mode == SFH_STANDBY_LINUX_BRIDGE) {
+	if (def->mode == SFH_MODE_LINUX_BRIDGE) {
 		/* two PFs in one bridge join two ports of the switch: a loop */
 		if (def->npfs > 1)
 			return sfh_err(err, -EINVAL,
@@ -572,7 +572,7 @@ static bool add_derived(xmlNode *network, const struct sfh_netdef *def)
 
 	if (!forward || !xmlNewProp(forward, BAD_CAST "mode", BAD_CAST forward_names[def->mode]))
 		return false;
-	if (def->mode == SFH_STANDBY_LINUX_BRIDGE) {
+	if (def->mode == SFH_MODE_LINUX_BRIDGE) {
 		node = xmlNewChild(network, NULL, BAD_CAST "bridge", NULL);
 		return node && xmlNewProp(node, BAD_CAST "name", BAD_CAST def->bridge);
 	}

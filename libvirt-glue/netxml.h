@@ -27,11 +27,11 @@
 #define SFH_NET_VFS_MAX 65535 /* an SR-IOV capability cannot say more */
 
 enum sfh_standby_mode {
-	SFH_STANDBY_MACVTAP_BRIDGE, /* the RFC's, and the default */
-	SFH_STANDBY_MACVTAP_PRIVATE,
-	SFH_STANDBY_MACVTAP_VEPA,
-	SFH_STANDBY_LINUX_BRIDGE,
-	_SFH_STANDBY_MODE_MAX
+	SFH_MODE_MACVTAP_BRIDGE, /* the RFC's, and the default */
+	SFH_MODE_MACVTAP_PRIVATE,
+	SFH_MODE_MACVTAP_VEPA,
+	SFH_MODE_LINUX_BRIDGE,
+	_SFH_MODE_MAX
 };
 
 enum sfh_net_policy {

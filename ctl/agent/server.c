@@ -247,6 +247,7 @@ static bool process(struct sfh_client *c)
 static int on_client(sd_event_source *source, int fd, uint32_t revents, void *userdata)
 {
 	struct sfh_client *c = userdata;
+	struct sfh_agent *agent;
 	ssize_t got;
 
 	(void)source;
@@ -268,8 +269,10 @@ static int on_client(sd_event_source *source, int fd, uint32_t revents, void *us
 		return 0;
 	}
 	c->len += (size_t)got;
+	agent = c->agent;
 	if (!process(c))
 		client_free(c);
+	sfh_agent_rearm(agent);
 	return 0;
 }
 

@@ -65,7 +65,7 @@ Test(netxml, rfc_verbatim)
 	cr_assert_str_eq(def->uuid, "");
 	cr_assert_eq(def->npfs, 1);
 	cr_assert_str_eq(def->pfs[0].dev, "eth2");
-	cr_assert_eq(def->mode, SFH_STANDBY_MACVTAP_BRIDGE);
+	cr_assert_eq(def->mode, SFH_MODE_MACVTAP_BRIDGE);
 	cr_assert_eq(def->policy, SFH_NET_POLICY_PREFER);
 	cr_assert_eq(def->vfs, 0);
 	cr_assert_eq(def->vlan, 0);
@@ -89,7 +89,7 @@ Test(netxml, everything)
 	cr_assert_eq(sfh_netdef_pf_vfs(def, 1), 7, "else the network's");
 	cr_assert_eq(sfh_netdef_find_pf(def, "enp4s0f1"), 1);
 	cr_assert_eq(sfh_netdef_find_pf(def, "enp4s0f"), -ENOENT);
-	cr_assert_eq(def->mode, SFH_STANDBY_MACVTAP_VEPA);
+	cr_assert_eq(def->mode, SFH_MODE_MACVTAP_VEPA);
 	cr_assert_eq(def->policy, SFH_NET_POLICY_REQUIRE);
 	cr_assert_eq(def->landing, 1);
 	cr_assert_eq(def->vlan, 42);
@@ -102,9 +102,9 @@ Test(netxml, everything)
 
 Test(netxml, names_of_the_enums)
 {
-	cr_assert_str_eq(sfh_standby_mode_name(SFH_STANDBY_MACVTAP_PRIVATE), "macvtap-private");
+	cr_assert_str_eq(sfh_standby_mode_name(SFH_MODE_MACVTAP_PRIVATE), "macvtap-private");
 	cr_assert_str_eq(sfh_net_policy_name(SFH_NET_POLICY_NEVER), "never");
-	cr_assert_null(sfh_standby_mode_name(_SFH_STANDBY_MODE_MAX));
+	cr_assert_null(sfh_standby_mode_name(_SFH_MODE_MAX));
 	cr_assert_null(sfh_net_policy_name((enum sfh_net_policy) - 1));
 }
 

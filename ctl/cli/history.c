@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include <stdio.h>
+#include <time.h>
+
+#include "ctl/cli/cli.h"
+#include "ctl/core/history.h"
+
+static int add_row(void *ctx, const struct sfh_history_row *row)
+{
+	char mac[SFH_MAC_STRLEN];
+
+	(void)json_array_append_new(
+		ctx, json_pack("{s:I, s:I, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:b, s:s, s:f, s:s}",
+			       "id", (json_int_t)row->id, "wall_ms", (json_int_t)row->wall_ms,
+			       "domain", row->domain_name, "uuid", row->domain, "network",
+			       row->network, "mac", sfh_mac_format(&row->mac, mac), "direction",
+			       row->to_vf ? "to-vf" : "to-standby", "cause", row->cause, "vf",
+			       row->vf_bdf, "ok", row->ok, "error", row->error, "total_ms",
+			       row->total_ms, "steps", row->steps));
+	return 0;
+}
+
+static const char *str(const json_t *o, const char *key)
+{
+	return json_string_value(json_object_get(o, key));
+}
+
+int sfh_cli_history(struct sfh_cli *cli)
+{
+	struct sfh_history *h = NULL;
+	struct sfh_error err = { 0 };
+	json_t *rows = json_array(), *o;
+	char path[256];
+	size_t i;
+	int r;
+
+	(void)snprintf(path, sizeof(path), "%s/" SFH_HISTORY_NAME, cli->env.lib_dir);
+	r = sfh_history_open(path, false, &h, &err);
+	if (r == 0)
+		r = sfh_history_rows(h, cli->nargs ? cli->args[0] : NULL, cli->limit, add_row, rows);
+	sfh_history_close(&h);
+	if (r < 0 && r != -ENOENT) { /* no history yet is an empty one */
+		json_decref(rows);
+		return sfh_cli_fail(cli, "%s", err.text[0] ? err.text : "cannot read the history");
+	}
+	if (cli->json)
+		return sfh_cli_print_json(json_pack("{s:o}", "switches", rows));
+	(void)printf("%-19s %-16s %-17s %-10s %-14s %-12s %9s  %s\n", "TIME", "DOMAIN", "MAC",
+		     "DIRECTION", "CAUSE", "VF", "MS", "STEPS (ms from the start)");
+	json_array_foreach(rows, i, o) {
+		time_t t = (time_t)(json_integer_value(json_object_get(o, "wall_ms")) / 1000);
+		struct tm tm;
+		char when[32] = "";
+
+		if (localtime_r(&t, &tm))
+			(void)strftime(when, sizeof(when), "%F %T", &tm);
+		(void)printf("%-19s %-16s %-17s %-10s %-14s %-12s %9.1f  %s%s%s\n", when,
+			     str(o, "domain"), str(o, "mac"), str(o, "direction"), str(o, "cause"),
+			     str(o, "vf"), json_real_value(json_object_get(o, "total_ms")),
+			     str(o, "steps"), json_is_true(json_object_get(o, "ok")) ? "" : " FAILED: ",
+			     str(o, "error"));
+	}
+	json_decref(rows);
+	return SFH_EXIT_OK;
+}

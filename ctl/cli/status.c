@@ -1,0 +1,237 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* status: reads the ledger, sysfs and the pinned maps; needs no agent. */
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "ctl/cli/cli.h"
+#include "ctl/core/ledger.h"
+#include "ctl/core/steer.h"
+#include "ctl/core/sysfs.h"
+#include "sfhybrid/reasons.h"
+
+struct gather {
+	const struct sfh_cli *cli;
+	struct sfh_ledger *ledger;
+	struct sfh_steer *steer;
+	const char *network; /* NULL: all */
+	json_t *networks, *pairs;
+	/* while one PF is looked at */
+	const char *pf;
+	json_t *vfs;
+};
+
+static bool wanted(const struct gather *g, const char *network)
+{
+	return !g->network || strcmp(g->network, network) == 0;
+}
+
+static int mark_lease(void *ctx, const struct sfh_lease *lease)
+{
+	struct gather *g = ctx;
+	json_t *vf = strcmp(lease->pf, g->pf) == 0 ? json_array_get(g->vfs, lease->vf) : NULL;
+	char mac[SFH_MAC_STRLEN];
+
+	if (vf) {
+		(void)json_object_set_new(vf, "state",
+					  json_string(lease->reserved ? "reserved" : "leased"));
+		(void)json_object_set_new(vf, "domain", json_string(lease->domain));
+		(void)json_object_set_new(vf, "mac",
+					  json_string(sfh_mac_format(&lease->mac, mac)));
+	}
+	return 0;
+}
+
+static int count_state(const json_t *vfs, const char *state)
+{
+	size_t i;
+	json_t *vf;
+	int n = 0;
+
+	json_array_foreach((json_t *)vfs, i, vf)
+		n += strcmp(json_string_value(json_object_get(vf, "state")), state) == 0;
+	return n;
+}
+
+static int add_pf(void *ctx, const struct sfh_ledger_pf *row)
+{
+	struct gather *g = ctx;
+	_cleanup_(sfh_pf_free) struct sfh_pf *pf = NULL;
+	struct sfh_error err = { 0 };
+	char bdf[SFH_BDF_STRLEN];
+	size_t i;
+	json_t *n, *o;
+
+	if (!wanted(g, row->network))
+		return 0;
+	o = json_pack("{s:s, s:s, s:s, s:s}", "dev", row->dev, "driver", row->driver, "bdf",
+		      sfh_bdf_format(&row->bdf, bdf), "xdp", row->xdp);
+	g->vfs = json_array();
+	if (sfh_pf_read(&g->cli->env, row->dev, &pf, &err) < 0)
+		(void)json_object_set_new(o, "problem", json_string(err.text));
+	for (unsigned v = 0; pf && v < pf->num_vfs; v++) {
+		bool ours = strcmp(pf->vfs[v].driver, "vfio-pci") == 0;
+
+		(void)json_array_append_new(
+			g->vfs, json_pack("{s:i, s:s, s:s, s:s}", "vf", (int)v, "bdf",
+					  sfh_bdf_format(&pf->vfs[v].bdf, bdf), "driver",
+					  pf->vfs[v].driver, "state", ours ? "free" : "excluded"));
+	}
+	g->pf = row->dev;
+	(void)sfh_ledger_leases(g->ledger, mark_lease, g);
+	(void)json_object_set_new(o, "total", json_integer((json_int_t)json_array_size(g->vfs)));
+	(void)json_object_set_new(o, "free", json_integer(count_state(g->vfs, "free")));
+	(void)json_object_set_new(o, "leased", json_integer(count_state(g->vfs, "leased")));
+	(void)json_object_set_new(o, "reserved", json_integer(count_state(g->vfs, "reserved")));
+	(void)json_object_set_new(o, "excluded", json_integer(count_state(g->vfs, "excluded")));
+	(void)json_object_set_new(o, "vfs", g->vfs);
+	json_array_foreach(g->networks, i, n)
+		if (strcmp(json_string_value(json_object_get(n, "name")), row->network) == 0)
+			(void)json_array_append(json_object_get(n, "pfs"), o);
+	json_decref(o);
+	return 0;
+}
+
+static int add_network(void *ctx, const struct sfh_ledger_network *row)
+{
+	struct gather *g = ctx;
+
+	if (wanted(g, row->name))
+		(void)json_array_append_new(
+			g->networks, json_pack("{s:s, s:s, s:s, s:s, s:[]}", "name", row->name,
+					       "state", row->complete ? "up" : "incomplete", "mode",
+					       row->mode, "policy", row->policy, "pfs"));
+	return 0;
+}
+
+static void add_datapath(struct gather *g, const struct sfh_ledger_pair *row, json_t *pair)
+{
+	struct sfh_guest_key key = { .pf_ifindex = (__u32)row->pf_ifindex, .vlan = row->vlan };
+	struct sfh_pair_view v;
+
+	memcpy(key.mac, row->mac.b, 6);
+	if (!g->steer || sfh_steer_get(g->steer, &key, &v) < 0)
+		return;
+	(void)json_object_set_new(pair, "armed", json_boolean(v.armed));
+	(void)json_object_set_new(
+		pair, "counters",
+		json_pack("{s:I, s:I, s:I, s:I}", "to_standby_frames",
+			  (json_int_t)v.counters.to_standby_frames, "from_standby_frames",
+			  (json_int_t)v.counters.from_standby_frames, "from_wire_frames",
+			  (json_int_t)v.counters.from_wire_frames, "reflected_drops",
+			  (json_int_t)v.counters.reflected_drops));
+}
+
+static int add_pair(void *ctx, const struct sfh_ledger_pair *row)
+{
+	struct gather *g = ctx;
+	bool on_vf = strcmp(row->state, "vf") == 0;
+	char mac[SFH_MAC_STRLEN];
+	json_t *o;
+
+	if (!wanted(g, row->network))
+		return 0;
+	o = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:b}", "domain",
+		      row->domain_name, "uuid", row->domain, "mac", sfh_mac_format(&row->mac, mac),
+		      "network", row->network, "pf", row->pf, "standby", row->standby, "state",
+		      row->state, "leg", on_vf ? "vf" : "standby", "reason", row->reason, "vf",
+		      row->vf_bdf, "adopted", row->adopted);
+	add_datapath(g, row, o);
+	(void)json_array_append_new(g->pairs, o);
+	return 0;
+}
+
+static const char *str(const json_t *o, const char *key)
+{
+	const char *s = json_string_value(json_object_get(o, key));
+
+	return s ? s : "";
+}
+
+static int num(const json_t *o, const char *key)
+{
+	return (int)json_integer_value(json_object_get(o, key));
+}
+
+static void print_table(const json_t *networks, const json_t *pairs, bool agent)
+{
+	size_t i, k;
+	json_t *n, *pf, *p;
+
+	if (!agent)
+		(void)printf("The agent is not running: this is how it left things.\n\n");
+	(void)printf("%-20s %-10s %-16s %-10s %5s %5s %6s %8s %8s  %s\n", "NETWORK", "STATE",
+		     "STANDBY", "PF", "VFS", "FREE", "LEASED", "RESERVED", "EXCLUDED", "XDP");
+	json_array_foreach((json_t *)networks, i, n)
+		json_array_foreach(json_object_get(n, "pfs"), k, pf)
+			(void)printf("%-20s %-10s %-16s %-10s %5d %5d %6d %8d %8d  %s%s%s\n",
+				     str(n, "name"), str(n, "state"), str(n, "mode"),
+				     str(pf, "dev"), num(pf, "total"), num(pf, "free"),
+				     num(pf, "leased"), num(pf, "reserved"), num(pf, "excluded"),
+				     str(pf, "xdp"), str(pf, "problem")[0] ? "; " : "",
+				     str(pf, "problem"));
+	(void)printf("\n%-20s %-17s %-16s %-10s %-8s %-13s %-12s %s\n", "DOMAIN", "MAC", "NETWORK",
+		     "STATE", "LEG", "VF", "STANDBY", "WHY NOT ACCELERATED");
+	json_array_foreach((json_t *)pairs, i, p) {
+		const char *why = str(p, "reason");
+
+		(void)printf("%-20s %-17s %-16s %-10s %-8s %-13s %-12s %s\n", str(p, "domain"),
+			     str(p, "mac"), str(p, "network"), str(p, "state"), str(p, "leg"),
+			     str(p, "vf")[0] ? str(p, "vf") : "-", str(p, "standby"),
+			     strcmp(why, "none") == 0 ? "-" : why);
+	}
+	(void)fflush(stdout);
+}
+
+static int once(struct sfh_cli *cli)
+{
+	struct gather g = { .cli = cli, .network = cli->nargs ? cli->args[0] : NULL };
+	struct sfh_steer_config cfg = { .bpffs = cli->env.bpffs, .read_only = true };
+	struct sfh_error err = { 0 };
+	bool agent = sfh_cli_agent_alive(cli);
+	char path[256];
+	int r;
+
+	(void)snprintf(path, sizeof(path), "%s/" SFH_LEDGER_NAME, cli->env.run_dir);
+	r = sfh_ledger_open(path, false, &g.ledger, &err);
+	if (r < 0 && r != -ENOENT)
+		return sfh_cli_fail(cli, "%s", err.text);
+	g.networks = json_array();
+	g.pairs = json_array();
+	if (r == 0) {
+		(void)sfh_steer_open(&cfg, &g.steer, NULL); /* none: no counters */
+		(void)sfh_ledger_networks(g.ledger, add_network, &g);
+		(void)sfh_ledger_pfs(g.ledger, add_pf, &g);
+		(void)sfh_ledger_pairs(g.ledger, add_pair, &g);
+	}
+	sfh_steer_close(&g.steer);
+	sfh_ledger_close(&g.ledger);
+	if (g.network && json_array_size(g.networks) == 0) {
+		json_decref(g.networks);
+		json_decref(g.pairs);
+		return sfh_cli_fail(cli, "no hybrid network '%s' is up; 'sfhybrid-ctl list' shows what is",
+				    g.network);
+	}
+	if (cli->json)
+		return sfh_cli_print_json(json_pack("{s:b, s:o, s:o}", "agent", agent, "networks",
+						    g.networks, "pairs", g.pairs));
+	print_table(g.networks, g.pairs, agent);
+	json_decref(g.networks);
+	json_decref(g.pairs);
+	return SFH_EXIT_OK;
+}
+
+int sfh_cli_status(struct sfh_cli *cli)
+{
+	int status = once(cli);
+
+	while (status == SFH_EXIT_OK && (cli->given & SFH_OPT_WATCH)) {
+		const struct timespec second = { .tv_sec = 1 };
+
+		(void)nanosleep(&second, NULL);
+		if (!cli->json)
+			(void)printf("\n");
+		status = once(cli);
+	}
+	return status;
+}
