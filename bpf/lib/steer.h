@@ -98,7 +98,7 @@ static __always_inline void sfh_decide(const struct sfh_frame *f, __u32 pf_ifind
 	guest = bpf_map_lookup_elem(&sfh_guests, &key);
 	/* Behind a VEPA the wire is how guests here reach each other; macvlan keeps the
 	 * sender's own broadcasts from it. */
-	if (guest && guest->standby_kind != SFH_STANDBY_VEPA &&
+	if (guest && guest->standby_kind != SFH_STANDBY_MACVTAP_VEPA &&
 	    sfh_guest_armed(guest, &key)) {
 		d->pair = key;
 		d->drop = SFH_DROP_REFLECTED;
@@ -118,7 +118,7 @@ static __always_inline void sfh_decide(const struct sfh_frame *f, __u32 pf_ifind
 	if (guest->standby_kind == SFH_STANDBY_TAP && d->ifindex)
 		d->verdict = SFH_REDIRECT;
 	else if (guest->standby_kind == SFH_STANDBY_MACVTAP ||
-		 guest->standby_kind == SFH_STANDBY_VEPA)
+		 guest->standby_kind == SFH_STANDBY_MACVTAP_VEPA)
 		d->verdict = SFH_MACVLAN;
 }
 

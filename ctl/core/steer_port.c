@@ -563,7 +563,7 @@ int sfh_steer_standby_attach(struct sfh_steer *s, uint32_t ifindex, enum sfh_sta
 {
 	/* Seen from the host: a tap receives what the guest sends, a macvtap transmits it. */
 	bool tap = kind == SFH_STANDBY_TAP;
-	bool macvtap = kind == SFH_STANDBY_MACVTAP || kind == SFH_STANDBY_VEPA;
+	bool macvtap = kind == SFH_STANDBY_MACVTAP || kind == SFH_STANDBY_MACVTAP_VEPA;
 	enum bpf_tc_attach_point from = tap ? BPF_TC_INGRESS : BPF_TC_EGRESS;
 	enum bpf_tc_attach_point to = tap ? BPF_TC_EGRESS : BPF_TC_INGRESS;
 	struct sfh_port port;

@@ -54,7 +54,7 @@ enum sfh_standby_kind {
 	SFH_STANDBY_NONE = 0,	 /* not known yet: counts, redirects nothing */
 	SFH_STANDBY_TAP = 1,	 /* a tap on a bridge over the PF */
 	SFH_STANDBY_MACVTAP = 2, /* a macvtap on the PF: the kernel delivers by MAC */
-	SFH_STANDBY_VEPA = 3,    /* a macvtap in VEPA mode: the switch reflects on purpose */
+	SFH_STANDBY_MACVTAP_VEPA = 3, /* in VEPA mode: the switch reflects on purpose */
 	_SFH_STANDBY_MAX
 };
 

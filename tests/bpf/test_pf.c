@@ -214,7 +214,7 @@ BOTH(reflection_on_a_macvtap)
 
 BOTH(reflection_is_meant_behind_a_vepa)
 {
-	stage_armed(&T.key, T.tap, SFH_STANDBY_VEPA);
+	stage_armed(&T.key, T.tap, SFH_STANDBY_MACVTAP_VEPA);
 	expect(hook, PASS, mk_frame(MAC_PEER, MAC_GUEST, 0, 0));
 	expect(hook, PASS, mk_frame(MAC_GUEST, MAC_PEER, 0, 0));
 	expect_counters(&T.key, (struct sfh_counters){

@@ -435,7 +435,7 @@ static void vepa(bool xdp)
 	other = macvtap_make("mv1", "pf0", MAC_OTHER);
 	sh("ip link set mv0 type macvtap mode vepa && ip link set mv1 type macvtap mode vepa");
 	attach_pf(xdp);
-	attach_standby("mv0", SFH_STANDBY_VEPA, false);
+	attach_standby("mv0", SFH_STANDBY_MACVTAP_VEPA, false);
 	arm();
 	arrives(T.guest, T.wire, mk_frame(MAC_OTHER, MAC_GUEST, 0, 0));
 	cr_assert_eq(frame_read(other, NEVER).len, 0);
