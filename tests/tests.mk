@@ -1,2 +1,31 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-# Targets that test and demonstrate. Included by the top Makefile.
+# Targets that test, demonstrate and measure. Included by the top Makefile.
+
+.PHONY: test
+test: check-deps ## unit, BPF and network-namespace tests (minutes; needs root)
+	$(Q)$(MAKE) --no-print-directory test-suites
+
+.PHONY: test-suites
+test-suites: all
+	$(Q)tests/run-suites.sh test-unit test-bpf test-netns
+
+.PHONY: test-faults
+test-faults: check-deps ## seed faults one at a time; each must turn its named test red
+	$(Q)tests/faults/run
+
+.PHONY: demo
+demo: check-deps ## the whole story on two emulated hosts: allocate, switch, migrate there and back
+	$(Q)$(MAKE) --no-print-directory all
+	$(Q)tests/lab/demo
+
+.PHONY: lab-test
+lab-test: check-deps ## end-to-end tests on emulated hosts (T=NAME: only that case)
+	$(Q)$(MAKE) --no-print-directory all
+	$(Q)tests/lab/run-cases $(T)
+
+.PHONY: bench
+bench: check-deps ## measure single switches in the lab
+	$(Q)$(MAKE) --no-print-directory all
+	$(Q)bench/switches
+
+-include tests/unit/unit.mk tests/bpf/bpf.mk tests/netns/netns.mk
