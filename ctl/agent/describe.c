@@ -21,7 +21,7 @@ static void fill(const struct sfh_netdef *def, const struct sfh_domdesc *desc,
 	(void)sfh_strcpy(ret->network, sizeof(ret->network), nic->network);
 	(void)sfh_strcpy(ret->alias, sizeof(ret->alias), nic->alias);
 	if (nic->type == SFH_NIC_DIRECT) {
-		ret->kind = def->mode == SFH_MODE_MACVTAP_VEPA ? SFH_STANDBY_VEPA :
+		ret->kind = def->mode == SFH_MODE_MACVTAP_VEPA ? SFH_STANDBY_MACVTAP_VEPA :
 								   SFH_STANDBY_MACVTAP;
 		(void)sfh_strcpy(ret->pf, sizeof(ret->pf), nic->source_dev);
 		(void)sfh_strcpy(ret->standby, sizeof(ret->standby), nic->target_dev);

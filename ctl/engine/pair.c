@@ -313,6 +313,8 @@ static void unplug(struct sfh_engine *e, struct sfh_pair *p, const char *cause)
 {
 	int r;
 
+	switch_end(e, p, "given up: the guest had to leave the VF first");
+	p->next_probe_ns = 0;
 	switch_begin(e, p, false, cause);
 	/* The guest's first frame on its standby leg arms the entry, before libvirt
 	 * has told us anything. */
