@@ -337,6 +337,13 @@ Test(netxml, document_types_are_refused)
 	       "document type declarations are not accepted");
 }
 
+Test(netxml, a_document_type_is_not_even_read)
+{
+	/* what follows "<!DOCTYPE n" is broken, and nobody looks */
+	refuse("<!DOCTYPE n [<!ENTITY % broken", "document type declarations are not accepted");
+	refuse("<!DOCTYPE n SYSTEM 'x' [<!FOO>]>", "document type declarations are not accepted");
+}
+
 Test(netxml, entity_bomb, .timeout = 5)
 {
 	refuse("<!DOCTYPE n [<!ENTITY a 'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa'>"
