@@ -123,7 +123,7 @@ static int begin_lease(struct sfh_engine *e, struct sfh_pair *p, bool reserved,
 		       struct sfh_error *err)
 {
 	struct lease_change c = { .e = e, .p = p, .want = parked(e, p) };
-	struct sfh_vf_slot slot;
+	struct sfh_vf_slot slot = { 0 };
 	int r = pick(e, p->pf, &slot, err);
 
 	if (r < 0)
