@@ -6,6 +6,7 @@
 #include <criterion/criterion.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -346,4 +347,33 @@ Test(api, writers_on_both_sides)
 	}
 	cr_assert_eq(st, 0);
 	cr_assert_eq(view_of(T.s, &T.key).counters.from_standby_frames, 20000);
+}
+
+/* Two CPUs see the guest's frames at once: one of them is the first. */
+Test(api, one_event_for_each_generation)
+{
+	struct frame f = mk_frame(MAC_PEER, MAC_GUEST, 0, 0);
+	const int rounds = 300;
+	int events = 0;
+	pid_t pid[2];
+
+	for (int i = 0; i < 2; i++) {
+		pid[i] = fork();
+		cr_assert_geq(pid[i], 0);
+		while (pid[i] == 0)
+			run_from_guest(T.tap, &f);
+	}
+	for (int i = 0; i < rounds; i++) {
+		stage(&T.key, T.tap, SFH_STANDBY_TAP, true);
+		while (!view_of(T.s, &T.key).armed)
+			;
+		cr_assert_eq(sfh_steer_disarm(T.s, &T.key, NULL), 0);
+		events += take_events(T.s, NULL);
+	}
+	for (int i = 0; i < 2; i++) {
+		cr_assert_eq(kill(pid[i], SIGKILL), 0);
+		cr_assert_eq(waitpid(pid[i], NULL, 0), pid[i]);
+	}
+	events += take_events(T.s, NULL);
+	cr_assert_eq(events, rounds);
 }
