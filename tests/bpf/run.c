@@ -98,6 +98,23 @@ void run_from_guest(uint32_t ifindex, const struct frame *f)
 	cr_assert_eq(run_skb(T.s->prog_from_guest, ifindex, 0, f), TC_ACT_UNSPEC);
 }
 
+pid_t flood_from_guest(uint32_t ifindex, const struct frame *f, int times)
+{
+	struct __sk_buff ctx = { .ifindex = ifindex };
+	pid_t pid = fork();
+	LIBBPF_OPTS(bpf_test_run_opts, o, .data_in = f->b, .data_size_in = (uint32_t)f->len,
+		    .ctx_in = &ctx, .ctx_size_in = sizeof(ctx));
+
+	cr_assert_geq(pid, 0, "fork: %s", strerror(errno));
+	if (pid > 0)
+		return pid;
+	/* No assertion in here: Criterion's end of a test is not for a child of it. */
+	for (int i = 0; i < times; i++)
+		if (bpf_prog_test_run_opts(T.s->prog_from_guest, &o) < 0)
+			_exit(1);
+	_exit(0);
+}
+
 void run_to_guest(uint32_t ifindex, const struct frame *f)
 {
 	cr_assert_eq(run_skb(T.s->prog_to_guest, ifindex, 0, f), TC_ACT_UNSPEC);

@@ -30,6 +30,8 @@ enum verdict run_pf(enum hook hook, uint32_t ifindex, const struct frame *f);
 	} while (0)
 /* The standby programs; they never change or stop a frame. */
 void run_from_guest(uint32_t ifindex, const struct frame *f);
+/* The same many times in a process of its own, which exits 0 then. */
+pid_t flood_from_guest(uint32_t ifindex, const struct frame *f, int times);
 void run_to_guest(uint32_t ifindex, const struct frame *f);
 /* Raw: returns the program's value. */
 int run_skb(int prog, uint32_t ifindex, uint32_t gso_segs, const struct frame *f);

@@ -5,6 +5,7 @@
 #include <bpf/bpf.h>
 #include <criterion/criterion.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -12,7 +13,7 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
-TestSuite(api, .init = bench_init, .fini = bench_fini);
+TestSuite(api, .init = bench_init, .fini = bench_fini, .timeout = 60);
 
 #define PINS "/sys/fs/bpf/sfhybrid"
 
@@ -326,13 +327,7 @@ Test(api, writers_on_both_sides)
 	pid_t pid;
 
 	stage(&T.key, T.tap, SFH_STANDBY_TAP, true);
-	pid = fork();
-	cr_assert_geq(pid, 0);
-	if (pid == 0) {
-		for (int i = 0; i < 20000; i++)
-			run_from_guest(T.tap, &f);
-		_exit(0);
-	}
+	pid = flood_from_guest(T.tap, &f, 20000);
 	while (waitpid(pid, &st, WNOHANG) == 0) {
 		uint64_t now;
 
@@ -357,12 +352,8 @@ Test(api, one_event_for_each_generation)
 	int events = 0;
 	pid_t pid[2];
 
-	for (int i = 0; i < 2; i++) {
-		pid[i] = fork();
-		cr_assert_geq(pid[i], 0);
-		while (pid[i] == 0)
-			run_from_guest(T.tap, &f);
-	}
+	for (int i = 0; i < 2; i++)
+		pid[i] = flood_from_guest(T.tap, &f, INT_MAX);
 	for (int i = 0; i < rounds; i++) {
 		stage(&T.key, T.tap, SFH_STANDBY_TAP, true);
 		while (!view_of(T.s, &T.key).armed)

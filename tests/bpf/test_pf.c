@@ -4,8 +4,8 @@
 
 #include <criterion/criterion.h>
 
-TestSuite(tc, .init = bench_init, .fini = bench_fini);
-TestSuite(xdp, .init = bench_init, .fini = bench_fini);
+TestSuite(tc, .init = bench_init, .fini = bench_fini, .timeout = 60);
+TestSuite(xdp, .init = bench_init, .fini = bench_fini, .timeout = 60);
 
 #define BOTH(name)                                                                                 \
 	static void name(enum hook hook);                                                          \

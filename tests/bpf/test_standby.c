@@ -6,7 +6,7 @@
 #include <bpf/bpf.h>
 #include <criterion/criterion.h>
 
-TestSuite(standby, .init = bench_init, .fini = bench_fini);
+TestSuite(standby, .init = bench_init, .fini = bench_fini, .timeout = 60);
 
 static void from_guest(struct frame f)
 {
