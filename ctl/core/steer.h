@@ -19,12 +19,13 @@ struct sfh_steer;
 
 struct sfh_steer_config {
 	const char *bpffs;  /* mount point of a bpffs; NULL: /sys/fs/bpf */
-	uint16_t park_vlan; /* 1..4094; 0: SFH_PARK_VLAN */
+	uint16_t park_vlan; /* 1..4094; 0: SFH_PARK_VLAN. A PF takes over a changed one at its
+			     * next sfh_steer_pf_attach() */
 	uint32_t max_pairs; /* size of new maps; 0: SFH_MAX_PAIRS. Pinned maps keep theirs */
 	bool read_only;	    /* only look: loads, attaches and locks nothing */
 };
 
-/* Opens the datapath: loads the programs, makes or reuses the pinned maps.
+/* Opens the datapath (sets libbpf's print function, which is the process's): loads the programs, makes or reuses the pinned maps.
  * With cfg->read_only only the getters below work, everything else is -EROFS.
  *   -ENOTDIR  cfg->bpffs is not a bpffs
  *   -EBUSY    another process has it open for writing
