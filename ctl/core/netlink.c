@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "ctl/core/netlink.h"
 
+#include <arpa/inet.h>
 #include <linux/if.h>
+#include <linux/if_ether.h>
 #include <linux/if_link.h>
 #include <linux/rtnetlink.h>
 #include <netlink/errno.h>
@@ -60,6 +62,8 @@ static int nl_errno(int nlerr)
 		return -ENOMEM;
 	case NLE_AGAIN:
 		return -EAGAIN;
+	case NLE_PROTO_MISMATCH: /* what libnl makes of it */
+		return -EPROTONOSUPPORT;
 	default:
 		return -EIO;
 	}
@@ -93,12 +97,22 @@ void sfh_nl_close(struct sfh_nl **nl)
 	*nl = NULL;
 }
 
+/* libnl hands the kernel's big-endian ethertype through, but says
+ * ETH_P_8021Q in host order where the kernel says nothing. */
+static uint16_t vlan_proto(uint16_t v)
+{
+	if (v == htons(ETH_P_8021Q) || v == htons(ETH_P_8021AD))
+		v = ntohs(v);
+	return v ? v : ETH_P_8021Q;
+}
+
 int sfh_nl_vf_get(struct sfh_nl *nl, int pf_ifindex, unsigned vf, struct sfh_vf_config *ret,
 		  struct sfh_error *err)
 {
 	_cleanup_(link_putp) struct rtnl_link *link = NULL;
 	struct rtnl_link_vf *info;
 	struct nl_addr *addr;
+	struct nl_vf_rate rate;
 	nl_vf_vlans_t *vlans;
 	uint32_t v;
 	int r = rtnl_link_get_kernel(nl->sock, pf_ifindex, NULL, &link);
@@ -110,17 +124,36 @@ int sfh_nl_vf_get(struct sfh_nl *nl, int pf_ifindex, unsigned vf, struct sfh_vf_
 	if (!info)
 		return sfh_err(err, -ENODEV, "'%s' has no VF %u", rtnl_link_get_name(link), vf);
 	*ret = (struct sfh_vf_config){ 0 };
-	if (rtnl_link_vf_get_addr(info, &addr) == 0 && nl_addr_get_len(addr) == 6)
+	if (rtnl_link_vf_get_addr(info, &addr) == 0 && nl_addr_get_len(addr) == 6) {
 		memcpy(ret->mac.b, nl_addr_get_binary_addr(addr), 6);
+		ret->known |= SFH_VF_MAC;
+	}
 	if (rtnl_link_vf_get_vlans(info, &vlans) == 0) {
-		if (vlans->size > 0)
+		if (vlans->size > 0) {
 			ret->vlan = (uint16_t)vlans->vlans[0].vf_vlan;
+			ret->qos = (uint8_t)vlans->vlans[0].vf_vlan_qos;
+			ret->proto = vlan_proto(vlans->vlans[0].vf_vlan_proto);
+			ret->known |= SFH_VF_VLAN | SFH_VF_QOS | SFH_VF_PROTO;
+		}
 		rtnl_link_vf_vlan_put(vlans);
 	}
-	if (rtnl_link_vf_get_spoofchk(info, &v) == 0)
+	if (rtnl_link_vf_get_spoofchk(info, &v) == 0) {
 		ret->spoofchk = v != 0;
-	if (rtnl_link_vf_get_trust(info, &v) == 0)
+		ret->known |= SFH_VF_SPOOFCHK;
+	}
+	if (rtnl_link_vf_get_trust(info, &v) == 0) {
 		ret->trust = v != 0;
+		ret->known |= SFH_VF_TRUST;
+	}
+	if (rtnl_link_vf_get_linkstate(info, &v) == 0) {
+		ret->link_state = v;
+		ret->known |= SFH_VF_LINK_STATE;
+	}
+	if (rtnl_link_vf_get_rate(info, &rate) == 0 && rate.api == RTNL_LINK_VF_RATE_API_NEW) {
+		ret->min_tx = rate.min_tx_rate;
+		ret->max_tx = rate.max_tx_rate;
+		ret->known |= SFH_VF_RATE;
+	}
 	rtnl_link_vf_put(info);
 	return 0;
 }
@@ -145,38 +178,121 @@ static struct nl_msg *setlink_msg(int ifindex)
 	return msg;
 }
 
-int sfh_nl_vf_set(struct sfh_nl *nl, int pf_ifindex, unsigned vf, unsigned what,
-		  const struct sfh_vf_config *cfg, struct sfh_error *err)
+/* IFLA_VF_VLAN knows no ethertype; IFLA_VF_VLAN_LIST does, since Linux 4.9. */
+static int put_vlan(struct nl_msg *msg, unsigned vf, unsigned what, const struct sfh_vf_config *cfg)
+{
+	uint32_t qos = what & SFH_VF_QOS ? cfg->qos : 0;
+	struct ifla_vf_vlan v = { .vf = vf, .vlan = cfg->vlan, .qos = qos };
+	struct ifla_vf_vlan_info info = { .vf = vf,
+					  .vlan = cfg->vlan,
+					  .qos = qos,
+					  .vlan_proto = htons(cfg->proto ? cfg->proto
+									 : ETH_P_8021Q) };
+	struct nlattr *list;
+
+	if (!(what & SFH_VF_PROTO))
+		return nla_put(msg, IFLA_VF_VLAN, sizeof(v), &v);
+	list = nla_nest_start(msg, IFLA_VF_VLAN_LIST);
+	if (!list || nla_put(msg, IFLA_VF_VLAN_INFO, sizeof(info), &info) < 0)
+		return -NLE_NOMEM;
+	return nla_nest_end(msg, list);
+}
+
+static int put_settings(struct nl_msg *msg, unsigned vf, unsigned what,
+			const struct sfh_vf_config *cfg)
+{
+	struct ifla_vf_mac mac = { .vf = vf };
+	struct ifla_vf_trust trust = { .vf = vf, .setting = cfg->trust };
+	struct ifla_vf_spoofchk spoofchk = { .vf = vf, .setting = cfg->spoofchk };
+	struct ifla_vf_link_state state = { .vf = vf, .link_state = cfg->link_state };
+	struct ifla_vf_rate rate = { .vf = vf,
+				     .min_tx_rate = cfg->min_tx,
+				     .max_tx_rate = cfg->max_tx };
+	int r = 0;
+
+	memcpy(mac.mac, cfg->mac.b, 6);
+	if (what & SFH_VF_MAC)
+		r = nla_put(msg, IFLA_VF_MAC, sizeof(mac), &mac);
+	if (r == 0 && (what & SFH_VF_VLAN))
+		r = put_vlan(msg, vf, what, cfg);
+	if (r == 0 && (what & SFH_VF_TRUST))
+		r = nla_put(msg, IFLA_VF_TRUST, sizeof(trust), &trust);
+	if (r == 0 && (what & SFH_VF_SPOOFCHK))
+		r = nla_put(msg, IFLA_VF_SPOOFCHK, sizeof(spoofchk), &spoofchk);
+	if (r == 0 && (what & SFH_VF_LINK_STATE))
+		r = nla_put(msg, IFLA_VF_LINK_STATE, sizeof(state), &state);
+	if (r == 0 && (what & SFH_VF_RATE))
+		r = nla_put(msg, IFLA_VF_RATE, sizeof(rate), &rate);
+	return r;
+}
+
+struct nl_msg *sfh_nl_vf_msg(int pf_ifindex, unsigned vf, unsigned what,
+			     const struct sfh_vf_config *cfg)
 {
 	_cleanup_(msg_freep) struct nl_msg *msg = setlink_msg(pf_ifindex);
 	struct nlattr *list, *info;
-	char mac[SFH_MAC_STRLEN];
-	int r = 0;
 
 	if (!msg || !(list = nla_nest_start(msg, IFLA_VFINFO_LIST)) ||
-	    !(info = nla_nest_start(msg, IFLA_VF_INFO)))
-		return sfh_err(err, -ENOMEM, "out of memory");
-	if (what & SFH_VF_MAC) {
-		struct ifla_vf_mac m = { .vf = vf };
-
-		memcpy(m.mac, cfg->mac.b, 6);
-		r = nla_put(msg, IFLA_VF_MAC, sizeof(m), &m);
-	}
-	if (r == 0 && (what & SFH_VF_VLAN)) {
-		struct ifla_vf_vlan v = { .vf = vf, .vlan = cfg->vlan };
-
-		r = nla_put(msg, IFLA_VF_VLAN, sizeof(v), &v);
-	}
-	if (r < 0)
-		return sfh_err(err, -ENOMEM, "out of memory");
+	    !(info = nla_nest_start(msg, IFLA_VF_INFO)) || put_settings(msg, vf, what, cfg) < 0)
+		return NULL;
 	nla_nest_end(msg, info);
 	nla_nest_end(msg, list);
+	return TAKE_PTR(msg);
+}
+
+/* "MAC 52:…, VLAN 42 and trust on": the settings of one message. */
+static void describe(unsigned what, const struct sfh_vf_config *cfg, char *buf, size_t n)
+{
+	static const char *const states[] = { "auto", "enable", "disable" };
+	char parts[6][48], mac[SFH_MAC_STRLEN];
+	size_t count = 0, len = 0;
+
+	if (what & SFH_VF_MAC)
+		(void)snprintf(parts[count++], sizeof(parts[0]), "MAC %s",
+			       sfh_mac_format(&cfg->mac, mac));
+	if (what & SFH_VF_VLAN) {
+		int m = snprintf(parts[count], sizeof(parts[0]), "VLAN %u", cfg->vlan);
+
+		if (what & SFH_VF_QOS)
+			m += snprintf(parts[count] + m, sizeof(parts[0]) - (size_t)m, " QoS %u",
+				      cfg->qos);
+		if ((what & SFH_VF_PROTO) && cfg->proto == ETH_P_8021AD)
+			(void)snprintf(parts[count] + m, sizeof(parts[0]) - (size_t)m, " 802.1ad");
+		count++;
+	}
+	if (what & SFH_VF_TRUST)
+		(void)snprintf(parts[count++], sizeof(parts[0]), "trust %s",
+			       cfg->trust ? "on" : "off");
+	if (what & SFH_VF_SPOOFCHK)
+		(void)snprintf(parts[count++], sizeof(parts[0]), "spoofchk %s",
+			       cfg->spoofchk ? "on" : "off");
+	if (what & SFH_VF_LINK_STATE)
+		(void)snprintf(parts[count++], sizeof(parts[0]), "link-state %s",
+			       cfg->link_state < SFH_ARRAY_SIZE(states) ? states[cfg->link_state]
+									: "?");
+	if (what & SFH_VF_RATE)
+		(void)snprintf(parts[count++], sizeof(parts[0]), "rate %u to %u Mbit/s",
+			       cfg->min_tx, cfg->max_tx);
+	buf[0] = '\0';
+	for (size_t i = 0; i < count && len < n; i++)
+		len += (size_t)snprintf(buf + len, n - len, "%s%s", i ? ", " : "", parts[i]);
+}
+
+int sfh_nl_vf_set(struct sfh_nl *nl, int pf_ifindex, unsigned vf, unsigned what,
+		  const struct sfh_vf_config *cfg, struct sfh_error *err)
+{
+	_cleanup_(msg_freep) struct nl_msg *msg = sfh_nl_vf_msg(pf_ifindex, vf, what, cfg);
+	char text[256];
+	int r;
+
+	if (!msg)
+		return sfh_err(err, -ENOMEM, "out of memory");
 	r = talk(nl, msg);
-	if (r < 0)
-		return sfh_err(err, r, "the PF's driver refused MAC %s, VLAN %u for VF %u: %s",
-			       what & SFH_VF_MAC ? sfh_mac_format(&cfg->mac, mac) : "(unchanged)",
-			       cfg->vlan, vf, strerrordesc_np(-r));
-	return 0;
+	if (r == 0)
+		return 0;
+	describe(what, cfg, text, sizeof(text));
+	return sfh_err(err, r, "the PF's driver refused %s for VF %u: %s", text, vf,
+		       strerrordesc_np(-r));
 }
 
 static void fill_link(struct rtnl_link *link, struct sfh_link *ret)

@@ -7,10 +7,25 @@
 
 #include "sfhybrid/util.h"
 
+struct nl_msg;
 struct sfh_nl;
 
 int sfh_nl_open(struct sfh_nl **ret, struct sfh_error *err);
 void sfh_nl_close(struct sfh_nl **nl);
+
+/* What a set writes, and what a get found: drivers leave out what they do not
+ * know. SFH_VF_QOS and SFH_VF_PROTO are parts of a VLAN: they go with
+ * SFH_VF_VLAN, and without them a VLAN has priority 0 and is 802.1Q. */
+enum {
+	SFH_VF_MAC = 1 << 0,
+	SFH_VF_VLAN = 1 << 1,
+	SFH_VF_QOS = 1 << 2,
+	SFH_VF_PROTO = 1 << 3,
+	SFH_VF_TRUST = 1 << 4,
+	SFH_VF_SPOOFCHK = 1 << 5,
+	SFH_VF_LINK_STATE = 1 << 6,
+	SFH_VF_RATE = 1 << 7, /* min_tx and max_tx are one setting */
+};
 
 /* What the PF's driver was told about one VF. */
 struct sfh_vf_config {
@@ -18,15 +33,23 @@ struct sfh_vf_config {
 	uint16_t vlan; /* 0: none */
 	bool spoofchk;
 	bool trust;
+	uint8_t qos;	     /* 802.1p priority of the VLAN, 0..7 */
+	uint16_t proto;	     /* its ethertype, host order; 0 stands for 802.1Q */
+	uint32_t link_state; /* IFLA_VF_LINK_STATE_AUTO, _ENABLE, _DISABLE */
+	uint32_t min_tx, max_tx; /* Mbit/s; 0: no limit */
+	unsigned known; /* SFH_VF_… that a get found; a set does not look at it */
 };
 
 /* Reads what the kernel says of VF `vf`. -ENODEV: no such PF or VF. */
 int sfh_nl_vf_get(struct sfh_nl *nl, int pf_ifindex, unsigned vf, struct sfh_vf_config *ret,
 		  struct sfh_error *err);
-/* What a set writes; both in one message when both bits are given. */
-enum { SFH_VF_MAC = 1 << 0, SFH_VF_VLAN = 1 << 1 };
+/* All that `what` names in one message. The kernel hands the settings to the
+ * driver one after the other and stops at the first refusal. */
 int sfh_nl_vf_set(struct sfh_nl *nl, int pf_ifindex, unsigned vf, unsigned what,
 		  const struct sfh_vf_config *cfg, struct sfh_error *err);
+/* The message that sfh_nl_vf_set sends, for tests; NULL: out of memory. */
+struct nl_msg *sfh_nl_vf_msg(int pf_ifindex, unsigned vf, unsigned what,
+			     const struct sfh_vf_config *cfg);
 
 struct sfh_link {
 	int ifindex;
