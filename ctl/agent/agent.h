@@ -119,6 +119,9 @@ void sfh_verb_migrate(struct sfh_agent *a, struct sfh_request *req);
 /* The flags of the migrate request that runs for a domain. */
 unsigned sfh_migrate_flags(const struct sfh_agent *a, const char *uuid);
 
+/* --- repair.c (verb repair) ---------------------------------------------------------------------- */
+void sfh_verb_repair(struct sfh_agent *a, struct sfh_request *req);
+
 /* --- server.c ------------------------------------------------------------------------------------ */
 /* A request outlives its client: who hangs up does not stop what was begun. */
 struct sfh_request {

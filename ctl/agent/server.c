@@ -132,6 +132,7 @@ static const struct {
 	{ "accelerate", sfh_verb_accelerate },
 	{ "standby", sfh_verb_standby },
 	{ "migrate", sfh_verb_migrate },
+	{ "repair", sfh_verb_repair },
 };
 
 static void begin_request(struct sfh_client *c, json_t *args)

@@ -18,6 +18,7 @@ enum sfh_cli_option {
 	SFH_OPT_LIMIT = 1 << 2,
 	SFH_OPT_PERSISTENT = 1 << 3,
 	SFH_OPT_UNDEFINE = 1 << 4,
+	SFH_OPT_REPAIR = 1 << 5,
 };
 
 struct sfh_cli {
@@ -65,6 +66,7 @@ int sfh_cli_accelerate(struct sfh_cli *cli);
 int sfh_cli_standby(struct sfh_cli *cli);
 int sfh_cli_migrate(struct sfh_cli *cli);
 int sfh_cli_history(struct sfh_cli *cli);
+int sfh_cli_fsck(struct sfh_cli *cli);
 int sfh_cli_version(struct sfh_cli *cli);
 
 #endif

@@ -27,7 +27,8 @@ const struct sfh_verb sfh_verbs[] = {
 	{ "history", "[DOM]", 0, 1, SFH_OPT_LIMIT, "switches between the legs, and what each cost",
 	  sfh_cli_history, false },
 	{ "doctor", "", 0, 0, 0, "is this host ready?", NULL, false },
-	{ "fsck", "", 0, 0, 0, "compare ledger, kernel, libvirt and BPF maps", NULL, false },
+	{ "fsck", "", 0, 0, SFH_OPT_REPAIR, "compare ledger, kernel, libvirt and BPF maps",
+	  sfh_cli_fsck, false },
 	{ "version", "", 0, 0, 0, "print the version and what is built in", sfh_cli_version, true },
 };
 const size_t sfh_nverbs = SFH_ARRAY_SIZE(sfh_verbs);
@@ -42,6 +43,7 @@ static const struct {
 	{ "--watch", SFH_OPT_WATCH, NULL, "print again every second until interrupted" },
 	{ "--limit", SFH_OPT_LIMIT, "N", "only the newest N" },
 	{ "--persistent", SFH_OPT_PERSISTENT, NULL, "define the guest at the destination" },
+	{ "--repair", SFH_OPT_REPAIR, NULL, "mend what is found" },
 	{ "--undefinesource", SFH_OPT_UNDEFINE, NULL, "undefine the guest here afterwards" },
 };
 

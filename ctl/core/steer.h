@@ -82,6 +82,15 @@ int sfh_steer_standby_attach(struct sfh_steer *s, uint32_t ifindex, enum sfh_sta
 			     struct sfh_error *err);
 int sfh_steer_standby_detach(struct sfh_steer *s, uint32_t ifindex, struct sfh_error *err);
 
+/* What is really attached to a device now, whatever the maps say of it. */
+struct sfh_steer_port_state {
+	bool from, to; /* our tc filters: PF: from is ingress, no `to`; else by kind */
+	bool xdp;      /* our pinned XDP link holds the device */
+};
+/* role and kind as in sfh_ports. Also with a read_only handle. */
+int sfh_steer_port_check(struct sfh_steer *s, uint32_t ifindex, enum sfh_standby_kind kind,
+			 struct sfh_steer_port_state *ret);
+
 /* --- pairs ---------------------------------------------------------------------- */
 
 /* Creates the pair or updates it. standby_ifindex 0: not known yet. An armed

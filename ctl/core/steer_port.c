@@ -601,3 +601,28 @@ int sfh_steer_standby_detach(struct sfh_steer *s, uint32_t ifindex, struct sfh_e
 {
 	return detach(s, ifindex, err);
 }
+
+int sfh_steer_port_check(struct sfh_steer *s, uint32_t ifindex, enum sfh_standby_kind kind,
+			 struct sfh_steer_port_state *ret)
+{
+	bool macvtap = kind == SFH_STANDBY_MACVTAP || kind == SFH_STANDBY_MACVTAP_VEPA;
+	enum bpf_tc_attach_point from = macvtap ? BPF_TC_EGRESS : BPF_TC_INGRESS;
+	enum bpf_tc_attach_point to = macvtap ? BPF_TC_INGRESS : BPF_TC_EGRESS;
+	_cleanup_free_ char *path = link_path(s, ifindex);
+	struct bpf_link_info info = {};
+	uint32_t len = sizeof(info);
+	int fd;
+
+	if (!path)
+		return -ENOMEM;
+	if (!device_exists(ifindex))
+		return -ENODEV;
+	ret->from = filter_there(ifindex, from) == WHOSE_OURS;
+	ret->to = filter_there(ifindex, to) == WHOSE_OURS;
+	fd = bpf_obj_get(path);
+	ret->xdp = fd >= 0 && bpf_obj_get_info_by_fd(fd, &info, &len) == 0 &&
+		   info.type == BPF_LINK_TYPE_XDP && info.xdp.ifindex == ifindex;
+	if (fd >= 0)
+		(void)close(fd);
+	return 0;
+}

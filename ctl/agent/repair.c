@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* fsck --repair: a survey in a worker, the mending on the loop, where it cannot
+ * get in the way of a switch. */
+#include <stdio.h>
+#include <string.h>
+#include <syslog.h>
+
+#include "ctl/agent/agent.h"
+#include "libvirt-glue/survey.h"
+
+struct repair_job {
+	struct sfh_job job;
+	struct sfh_agent *a;
+	struct sfh_request *req;
+	struct sfh_survey survey;
+	json_t *findings;
+	int result;
+	struct sfh_error err;
+};
+
+static void run_survey(struct sfh_job *job)
+{
+	struct repair_job *j = (struct repair_job *)job;
+	struct sfh_agent *a = j->a;
+	struct sfh_virt *v = sfh_agent_virt_get(a, &j->err);
+
+	j->result = j->err.code;
+	if (!v)
+		return;
+	(void)pthread_mutex_lock(&a->steer_lock);
+	j->result = sfh_survey_take(&a->env, a->ledger, a->steer, v, &j->survey, &j->err);
+	(void)pthread_mutex_unlock(&a->steer_lock);
+	sfh_agent_virt_put(a);
+}
+
+static int set_vf(struct sfh_agent *a, const struct sfh_finding *f, unsigned what,
+		  const struct sfh_vf_config *cfg, struct sfh_error *err)
+{
+	return sfh_nl_vf_set(a->nl, f->pf_ifindex, f->vf, what, cfg, err);
+}
+
+static int quiet_vf(struct sfh_agent *a, const struct sfh_finding *f, struct sfh_error *err)
+{
+	static const struct sfh_vf_config zero;
+
+	return set_vf(a, f, SFH_VF_MAC | SFH_VF_VLAN, &zero, err);
+}
+
+/* The guest has the VF: the row comes back as it would have been. */
+static int give_lease(struct sfh_agent *a, const struct sfh_finding *f, struct sfh_error *err)
+{
+	struct sfh_pair *p = sfh_engine_pair(&a->engine, f->domain, &f->mac);
+	int r = sfh_ledger_lease_add(a->ledger, &f->lease, err);
+
+	if (r == 0 && p) {
+		p->lease = f->lease;
+		p->has_lease = true;
+		sfh_pair_save(&a->engine, p);
+	}
+	return r;
+}
+
+static int end_lease(struct sfh_agent *a, const struct sfh_finding *f, struct sfh_error *err)
+{
+	struct sfh_pair *p = sfh_engine_pair(&a->engine, f->domain, &f->mac);
+	int ifindex = 0, r = 0;
+
+	if (p)
+		return sfh_err(err, -EBUSY, "the guest is back");
+	for (const struct sfh_engine_network *n = a->engine.networks; n; n = n->next)
+		for (size_t i = 0; i < n->npfs; i++)
+			if (strcmp(n->pfs[i], f->pf) == 0)
+				ifindex = n->pf_ifindex[i];
+	if (ifindex) {
+		struct sfh_vf_config back = { .vlan = f->lease.orig.vlan };
+
+		r = sfh_nl_vf_set(a->nl, ifindex, f->vf, SFH_VF_MAC | SFH_VF_VLAN, &back, err);
+	}
+	if (r == 0)
+		r = sfh_ledger_lease_del(a->ledger, f->pf, f->vf, err);
+	if (r == 0)
+		sfh_pool_freed(&a->engine, f->pf);
+	return r;
+}
+
+static int mend_program(struct sfh_agent *a, const struct sfh_finding *f, struct sfh_error *err)
+{
+	int r;
+
+	(void)pthread_mutex_lock(&a->steer_lock);
+	r = a->steer ? sfh_steer_pf_attach(a->steer, (uint32_t)f->pf_ifindex, true, NULL, err)
+		     : sfh_err(err, -ENOTCONN, "the datapath is not loaded");
+	(void)pthread_mutex_unlock(&a->steer_lock);
+	return r;
+}
+
+static int mend_entry(struct sfh_agent *a, const struct sfh_finding *f, struct sfh_error *err)
+{
+	struct sfh_pair *p = sfh_engine_pair(&a->engine, f->domain, &f->mac);
+	const struct sfh_kernel_ops *k = a->engine.kernel;
+	int r;
+
+	if (!p || !sfh_pair_at_rest(p))
+		return sfh_err(err, -EAGAIN, "the pair is in the middle of a switch");
+	r = k->stage(a, p, err);
+	if (r == 0)
+		r = p->state == SFH_PAIR_VF ? k->disarm(a, p, err) : k->arm(a, p, err);
+	return r;
+}
+
+static int drop_entry(struct sfh_agent *a, const struct sfh_finding *f, struct sfh_error *err)
+{
+	int r;
+
+	if (sfh_engine_pair_by_key(&a->engine, &f->key))
+		return sfh_err(err, -EAGAIN, "it has a pair by now");
+	(void)pthread_mutex_lock(&a->steer_lock);
+	r = a->steer ? sfh_steer_unstage(a->steer, &f->key, err) : 0;
+	(void)pthread_mutex_unlock(&a->steer_lock);
+	return r;
+}
+
+static int mend(struct sfh_agent *a, const struct sfh_finding *f, struct sfh_error *err)
+{
+	struct sfh_vf_config cfg = { .mac = f->mac, .vlan = f->vlan };
+	struct sfh_pair *p;
+
+	switch (f->kind) {
+	case SFH_FINDING_PROGRAM_MISSING:
+		return mend_program(a, f, err);
+	case SFH_FINDING_LEAKED_VF:
+	case SFH_FINDING_DUPLICATE_MAC:
+		return quiet_vf(a, f, err);
+	case SFH_FINDING_STALE_VLAN:
+		return set_vf(a, f, SFH_VF_VLAN, &cfg, err);
+	case SFH_FINDING_WRONG_MAC:
+		return set_vf(a, f, SFH_VF_MAC, &cfg, err);
+	case SFH_FINDING_LEASE_MISSING:
+		return give_lease(a, f, err);
+	case SFH_FINDING_LEASE_OF_NOBODY:
+		return end_lease(a, f, err);
+	case SFH_FINDING_PAIR_OF_NOBODY:
+		p = sfh_engine_pair(&a->engine, f->domain, &f->mac);
+		if (p)
+			sfh_pair_dispatch(&a->engine, p, SFH_EV_STOPPED, "fsck");
+		return sfh_ledger_pair_del(a->ledger, f->domain, &f->mac, err);
+	case SFH_FINDING_ENTRY_MISSING:
+	case SFH_FINDING_ENTRY_WRONG:
+		return mend_entry(a, f, err);
+	case SFH_FINDING_ENTRY_OF_NOBODY:
+		return drop_entry(a, f, err);
+	default:
+		return sfh_err(err, -EOPNOTSUPP, "that is yours to mend");
+	}
+}
+
+static int on_finding(void *ctx, const struct sfh_finding *f)
+{
+	struct repair_job *j = ctx;
+	struct sfh_error err = { 0 };
+	int r = mend(j->a, f, &err);
+
+	sfh_agent_log(LOG_NOTICE, "fsck: %s: %s", f->text, r < 0 ? err.text : "mended");
+	(void)json_array_append_new(
+		j->findings, json_pack("{s:s, s:s, s:b, s:s}", "kind", sfh_finding_name(f->kind),
+				       "text", f->text, "repaired", r == 0, "note",
+				       r < 0 ? err.text : ""));
+	return 0;
+}
+
+static void done_survey(struct sfh_job *job)
+{
+	struct repair_job *j = (struct repair_job *)job;
+
+	if (j->result < 0) {
+		sfh_reply_error(j->req, "%s", j->err.text);
+	} else {
+		j->findings = json_array();
+		(void)sfh_check(&j->survey, on_finding, j);
+		sfh_reply_ok(j->req, json_pack("{s:o}", "findings", j->findings));
+	}
+	sfh_agent_rearm(j->a);
+	sfh_survey_done(&j->survey);
+	free(j);
+}
+
+void sfh_verb_repair(struct sfh_agent *a, struct sfh_request *req)
+{
+	struct repair_job *j = calloc(1, sizeof(*j));
+
+	if (!j) {
+		sfh_reply_error(req, "out of memory");
+		return;
+	}
+	j->a = a;
+	j->req = req;
+	j->job.run = run_survey;
+	j->job.done = done_survey;
+	sfh_worker_submit(a->worker, &j->job);
+}

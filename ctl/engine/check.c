@@ -1,0 +1,303 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "ctl/engine/check.h"
+
+#include <stdio.h>
+#include <string.h>
+
+struct checker {
+	const struct sfh_survey *s;
+	int (*cb)(void *ctx, const struct sfh_finding *f);
+	void *ctx;
+	int result;
+};
+
+static const struct {
+	const char *name;
+	bool repairable;
+} kinds[] = {
+#define X(id, name, repairable) [SFH_FINDING_##id] = { name, repairable },
+	SFH_FINDINGS(X)
+#undef X
+};
+
+const char *sfh_finding_name(enum sfh_finding_kind kind)
+{
+	return (unsigned)kind < _SFH_FINDING_MAX ? kinds[kind].name : "unknown";
+}
+
+bool sfh_finding_repairable(enum sfh_finding_kind kind)
+{
+	return (unsigned)kind < _SFH_FINDING_MAX && kinds[kind].repairable;
+}
+
+void sfh_survey_done(struct sfh_survey *s)
+{
+	for (size_t i = 0; i < s->npfs; i++) {
+		sfh_pf_free(&s->pfs[i].pf);
+		free(s->pfs[i].vfs);
+	}
+	free(s->pfs);
+	free(s->leases);
+	free(s->pairs);
+	free(s->entries);
+	free(s->guests);
+	*s = (struct sfh_survey){ .pfs = NULL };
+}
+
+SFH_PRINTF(3, 4)
+static void report(struct checker *c, struct sfh_finding *f, const char *fmt, ...)
+{
+	va_list ap;
+
+	if (c->result)
+		return;
+	va_start(ap, fmt);
+	(void)vsnprintf(f->text, sizeof(f->text), fmt, ap);
+	va_end(ap);
+	c->result = c->cb(c->ctx, f);
+}
+
+/* --- look-ups ------------------------------------------------------------------------- */
+
+static const struct sfh_lease *lease_of_vf(const struct sfh_survey *s, const char *pf, unsigned vf)
+{
+	for (size_t i = 0; i < s->nleases; i++)
+		if (s->leases[i].vf == vf && strcmp(s->leases[i].pf, pf) == 0)
+			return &s->leases[i];
+	return NULL;
+}
+
+static const struct sfh_survey_guest *guest_with_vf(const struct sfh_survey *s,
+						    const struct sfh_bdf *bdf)
+{
+	for (size_t i = 0; i < s->nguests; i++)
+		if (s->guests[i].has_vf && memcmp(&s->guests[i].vf, bdf, sizeof(*bdf)) == 0)
+			return &s->guests[i];
+	return NULL;
+}
+
+static const struct sfh_survey_guest *guest_nic(const struct sfh_survey *s, const char *uuid,
+						const struct sfh_mac *mac)
+{
+	for (size_t i = 0; i < s->nguests; i++)
+		if (strcmp(s->guests[i].uuid, uuid) == 0 && sfh_mac_equal(&s->guests[i].mac, mac))
+			return &s->guests[i];
+	return NULL;
+}
+
+static const struct sfh_ledger_pair *pair_row(const struct sfh_survey *s, const char *uuid,
+					      const struct sfh_mac *mac)
+{
+	for (size_t i = 0; i < s->npairs; i++)
+		if (strcmp(s->pairs[i].domain, uuid) == 0 && sfh_mac_equal(&s->pairs[i].mac, mac))
+			return &s->pairs[i];
+	return NULL;
+}
+
+static bool key_is(const struct sfh_guest_key *key, const struct sfh_ledger_pair *row)
+{
+	return key->pf_ifindex == (__u32)row->pf_ifindex && key->vlan == row->vlan &&
+	       memcmp(key->mac, row->mac.b, 6) == 0;
+}
+
+static bool state_is(const struct sfh_ledger_pair *row, const char *state)
+{
+	return strcmp(row->state, state) == 0;
+}
+
+/* --- PFs and VFs ------------------------------------------------------------------------ */
+
+static void check_pf(struct checker *c, const struct sfh_survey_pf *p)
+{
+	struct sfh_finding f = { .pf_ifindex = p->row.ifindex };
+
+	(void)sfh_strcpy(f.pf, sizeof(f.pf), p->row.dev);
+	if (!p->present) {
+		f.kind = SFH_FINDING_PF_MISSING;
+		report(c, &f,
+		       "PF '%s' of network '%s' is gone or has no SR-IOV any more: renamed, unbound, or "
+		       "its driver reloaded; take the network down and up again",
+		       p->row.dev, p->row.network);
+		return;
+	}
+	if (p->pf->ifindex != p->row.ifindex || p->pf->generation != p->row.generation) {
+		f.kind = SFH_FINDING_VFS_CHANGED;
+		report(c, &f,
+		       "the VFs of '%s' are not those that 'up' found or made (there are %u now): "
+		       "somebody changed sriov_numvfs or reloaded the driver; take the network '%s' "
+		       "down and up again",
+		       p->row.dev, p->pf->num_vfs, p->row.network);
+	}
+	if (!p->tc || (!p->xdp && strcmp(p->row.xdp, "native") == 0)) {
+		f.kind = SFH_FINDING_PROGRAM_MISSING;
+		report(c, &f, "the %s program is not attached to '%s' any more",
+		       p->tc ? "XDP" : "tc", p->row.dev);
+	}
+}
+
+static void check_vf(struct checker *c, const struct sfh_survey_pf *p, unsigned i)
+{
+	const struct sfh_vf *vf = &p->pf->vfs[i];
+	const struct sfh_vf_config *cfg = &p->vfs[i];
+	const struct sfh_lease *lease = lease_of_vf(c->s, p->row.dev, i);
+	const struct sfh_survey_guest *guest = guest_with_vf(c->s, &vf->bdf);
+	const struct sfh_ledger_pair *row;
+	struct sfh_finding f = { .pf_ifindex = p->row.ifindex, .vf = i, .mac = cfg->mac };
+	char mac[SFH_MAC_STRLEN], is[SFH_MAC_STRLEN];
+
+	(void)sfh_strcpy(f.pf, sizeof(f.pf), p->row.dev);
+	/* A VF that a host driver holds was never ours. */
+	if (vf->driver[0] && strcmp(vf->driver, "vfio-pci") != 0)
+		return;
+	if (!lease && guest) {
+		f.kind = SFH_FINDING_LEASE_MISSING;
+		f.mac = guest->mac;
+		f.lease = (struct sfh_lease){ .vf = i, .bdf = vf->bdf, .mac = guest->mac };
+		(void)sfh_strcpy(f.lease.pf, sizeof(f.lease.pf), p->row.dev);
+		(void)sfh_strcpy(f.lease.domain, sizeof(f.lease.domain), guest->uuid);
+		(void)sfh_strcpy(f.domain, sizeof(f.domain), guest->uuid);
+		report(c, &f, "guest '%s' has VF %u of '%s' and the ledger has no lease for it",
+		       guest->name, i, p->row.dev);
+		return;
+	}
+	if (!lease) {
+		if (!sfh_mac_is_zero(&cfg->mac)) {
+			f.kind = SFH_FINDING_LEAKED_VF;
+			report(c, &f, "VF %u of '%s' carries MAC %s and nobody has a lease for it", i,
+			       p->row.dev, sfh_mac_format(&cfg->mac, mac));
+		} else if (cfg->vlan && p->row.orig_num_vfs == 0) {
+			f.kind = SFH_FINDING_STALE_VLAN;
+			report(c, &f, "VF %u of '%s' is in VLAN %u and nobody has a lease for it", i,
+			       p->row.dev, cfg->vlan);
+		}
+		return;
+	}
+	row = pair_row(c->s, lease->domain, &lease->mac);
+	if (!row || !state_is(row, "vf"))
+		return;
+	f.lease = *lease;
+	f.mac = lease->mac;
+	f.vlan = lease->vlan;
+	(void)sfh_strcpy(f.domain, sizeof(f.domain), lease->domain);
+	if (!sfh_mac_equal(&cfg->mac, &lease->mac)) {
+		f.kind = SFH_FINDING_WRONG_MAC;
+		report(c, &f, "VF %u of '%s' carries MAC %s, its lease for '%s' says %s", i,
+		       p->row.dev, sfh_mac_format(&cfg->mac, is), row->domain_name,
+		       sfh_mac_format(&lease->mac, mac));
+	}
+	if (cfg->vlan != lease->vlan) {
+		f.kind = SFH_FINDING_STALE_VLAN;
+		report(c, &f, "VF %u of '%s' is in VLAN %u, its lease for '%s' says %u", i, p->row.dev,
+		       cfg->vlan, row->domain_name, lease->vlan);
+	}
+}
+
+static void check_duplicates(struct checker *c, const struct sfh_survey_pf *p)
+{
+	for (unsigned i = 0; i < p->pf->num_vfs; i++)
+		for (unsigned k = i + 1; k < p->pf->num_vfs; k++) {
+			struct sfh_finding f = { .kind = SFH_FINDING_DUPLICATE_MAC,
+						 .pf_ifindex = p->row.ifindex,
+						 .mac = p->vfs[i].mac };
+			char mac[SFH_MAC_STRLEN];
+
+			if (sfh_mac_is_zero(&p->vfs[i].mac) ||
+			    !sfh_mac_equal(&p->vfs[i].mac, &p->vfs[k].mac) ||
+			    p->vfs[i].vlan != p->vfs[k].vlan)
+				continue;
+			/* The one without a lease has to go. */
+			f.vf = lease_of_vf(c->s, p->row.dev, i) ? k : i;
+			(void)sfh_strcpy(f.pf, sizeof(f.pf), p->row.dev);
+			report(c, &f, "VFs %u and %u of '%s' both carry MAC %s", i, k, p->row.dev,
+			       sfh_mac_format(&p->vfs[i].mac, mac));
+		}
+}
+
+/* --- leases and pairs ---------------------------------------------------------------------- */
+
+static void check_lease(struct checker *c, const struct sfh_lease *lease)
+{
+	const struct sfh_ledger_pair *row = pair_row(c->s, lease->domain, &lease->mac);
+	struct sfh_finding f = { .kind = SFH_FINDING_LEASE_OF_NOBODY, .vf = lease->vf,
+				 .mac = lease->mac, .lease = *lease };
+	char mac[SFH_MAC_STRLEN];
+
+	if ((row && state_is(row, "arriving")) || guest_nic(c->s, lease->domain, &lease->mac))
+		return;
+	(void)sfh_strcpy(f.pf, sizeof(f.pf), lease->pf);
+	(void)sfh_strcpy(f.domain, sizeof(f.domain), lease->domain);
+	report(c, &f, "VF %u of '%s' is leased for %s of domain %s, which does not run here", lease->vf,
+	       lease->pf, sfh_mac_format(&lease->mac, mac), lease->domain);
+}
+
+static const struct sfh_survey_entry *entry_of(const struct sfh_survey *s,
+					       const struct sfh_ledger_pair *row)
+{
+	for (size_t i = 0; i < s->nentries; i++)
+		if (key_is(&s->entries[i].key, row))
+			return &s->entries[i];
+	return NULL;
+}
+
+static void check_pair(struct checker *c, const struct sfh_ledger_pair *row)
+{
+	const struct sfh_survey_entry *entry = entry_of(c->s, row);
+	bool on_vf = state_is(row, "vf"), on_standby = state_is(row, "standby");
+	struct sfh_finding f = { .mac = row->mac, .vlan = row->vlan, .pf_ifindex = row->pf_ifindex };
+	char mac[SFH_MAC_STRLEN];
+
+	(void)sfh_strcpy(f.domain, sizeof(f.domain), row->domain);
+	(void)sfh_strcpy(f.pf, sizeof(f.pf), row->pf);
+	sfh_mac_format(&row->mac, mac);
+	if (!state_is(row, "arriving") && !guest_nic(c->s, row->domain, &row->mac)) {
+		f.kind = SFH_FINDING_PAIR_OF_NOBODY;
+		report(c, &f, "the ledger knows %s of '%s', which does not run here", mac,
+		       row->domain_name);
+		return;
+	}
+	if (!on_vf && !on_standby)
+		return;
+	if (!entry) {
+		f.kind = SFH_FINDING_ENTRY_MISSING;
+		report(c, &f, "%s of '%s' has no steering entry", mac, row->domain_name);
+	} else if (on_vf ? entry->armed : !entry->armed && !entry->waits) {
+		f.kind = SFH_FINDING_ENTRY_WRONG;
+		report(c, &f, "%s of '%s' is on its %s leg and its steering entry is %s", mac,
+		       row->domain_name, row->state, entry->armed ? "armed" : "not armed");
+	}
+}
+
+static void check_entry(struct checker *c, const struct sfh_survey_entry *entry)
+{
+	struct sfh_finding f = { .kind = SFH_FINDING_ENTRY_OF_NOBODY, .key = entry->key };
+	struct sfh_mac m;
+	char mac[SFH_MAC_STRLEN];
+
+	for (size_t i = 0; i < c->s->npairs; i++)
+		if (key_is(&entry->key, &c->s->pairs[i]))
+			return;
+	memcpy(m.b, entry->key.mac, 6);
+	report(c, &f, "there is a steering entry for %s (PF ifindex %u, VLAN %u) and no pair for it",
+	       sfh_mac_format(&m, mac), entry->key.pf_ifindex, entry->key.vlan);
+}
+
+int sfh_check(const struct sfh_survey *s, int (*cb)(void *ctx, const struct sfh_finding *f),
+	      void *ctx)
+{
+	struct checker c = { .s = s, .cb = cb, .ctx = ctx };
+
+	for (size_t i = 0; i < s->npfs; i++) {
+		check_pf(&c, &s->pfs[i]);
+		for (unsigned v = 0; s->pfs[i].present && v < s->pfs[i].pf->num_vfs; v++)
+			check_vf(&c, &s->pfs[i], v);
+		if (s->pfs[i].present)
+			check_duplicates(&c, &s->pfs[i]);
+	}
+	for (size_t i = 0; i < s->nleases; i++)
+		check_lease(&c, &s->leases[i]);
+	for (size_t i = 0; i < s->npairs; i++)
+		check_pair(&c, &s->pairs[i]);
+	for (size_t i = 0; i < s->nentries; i++)
+		check_entry(&c, &s->entries[i]);
+	return c.result;
+}

@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "libvirt-glue/survey.h"
+
+#include <string.h>
+
+/* Appends room for one element to an array and returns it, zeroed. */
+static void *append(void **array, size_t *n, size_t size)
+{
+	char *more = realloc(*array, (*n + 1) * size);
+
+	if (!more)
+		return NULL;
+	*array = more;
+	return memset(more + (*n)++ * size, 0, size);
+}
+
+#define APPEND(array, n) ((__typeof__(*(array)) *)append((void **)&(array), &(n), sizeof(*(array))))
+
+static int add_pf(void *ctx, const struct sfh_ledger_pf *row)
+{
+	struct sfh_survey *s = ctx;
+	struct sfh_survey_pf *p = APPEND(s->pfs, s->npfs);
+
+	if (!p)
+		return -ENOMEM;
+	p->row = *row;
+	return 0;
+}
+
+static int add_lease(void *ctx, const struct sfh_lease *lease)
+{
+	struct sfh_survey *s = ctx;
+	struct sfh_lease *l = APPEND(s->leases, s->nleases);
+
+	if (!l)
+		return -ENOMEM;
+	*l = *lease;
+	return 0;
+}
+
+static int add_pair(void *ctx, const struct sfh_ledger_pair *row)
+{
+	struct sfh_survey *s = ctx;
+	struct sfh_ledger_pair *p = APPEND(s->pairs, s->npairs);
+
+	if (!p)
+		return -ENOMEM;
+	*p = *row;
+	return 0;
+}
+
+static int add_entry(const struct sfh_pair_view *view, void *ctx)
+{
+	struct sfh_survey *s = ctx;
+	struct sfh_survey_entry *e = APPEND(s->entries, s->nentries);
+
+	if (!e)
+		return -ENOMEM;
+	*e = (struct sfh_survey_entry){ view->key, view->armed, view->arm_on_first_frame };
+	return 0;
+}
+
+/* A NIC counts when it sits on a PF of ours (macvtap) or the ledger has a pair
+ * for it (bridge). */
+static bool is_ours(const struct sfh_survey *s, const struct sfh_domdesc *desc,
+		    const struct sfh_dom_nic *nic)
+{
+	for (size_t i = 0; i < s->npfs; i++)
+		if (strcmp(s->pfs[i].row.network, nic->network) == 0)
+			return true;
+	for (size_t i = 0; i < s->npairs; i++)
+		if (strcmp(s->pairs[i].domain, desc->uuid) == 0 &&
+		    sfh_mac_equal(&s->pairs[i].mac, &nic->mac))
+			return true;
+	return false;
+}
+
+static int add_guest(void *ctx, const char *xml)
+{
+	struct sfh_survey *s = ctx;
+	_cleanup_(sfh_domdesc_freep) struct sfh_domdesc *desc = NULL;
+
+	if (sfh_domdesc_parse(xml, strlen(xml), &desc, NULL) < 0)
+		return 0;
+	for (size_t i = 0; i < desc->nnics; i++) {
+		const struct sfh_dom_nic *nic = &desc->nics[i];
+		const struct sfh_dom_hostdev *vf;
+		struct sfh_survey_guest *g;
+		char alias[SFH_ALIAS_SIZE];
+
+		if (nic->type == SFH_NIC_HOSTDEV || !is_ours(s, desc, nic))
+			continue;
+		g = APPEND(s->guests, s->nguests);
+		if (!g)
+			return -ENOMEM;
+		g->mac = nic->mac;
+		(void)sfh_strcpy(g->uuid, sizeof(g->uuid), desc->uuid);
+		(void)sfh_strcpy(g->name, sizeof(g->name), desc->name);
+		vf = sfh_domdesc_find_hostdev(desc, sfh_alias_vf(&nic->mac, alias));
+		g->has_vf = vf != NULL;
+		if (vf)
+			g->vf = vf->bdf;
+	}
+	return 0;
+}
+
+static int look_at_pf(const struct sfh_env *env, struct sfh_nl *nl, struct sfh_steer *steer,
+		      struct sfh_survey_pf *p, struct sfh_error *err)
+{
+	struct sfh_steer_port_state port = { .xdp = false };
+
+	if (sfh_pf_read(env, p->row.dev, &p->pf, NULL) < 0)
+		return 0; /* that is a finding, not a failure */
+	p->present = true;
+	p->vfs = calloc(p->pf->num_vfs ? p->pf->num_vfs : 1, sizeof(*p->vfs));
+	if (!p->vfs)
+		return sfh_err(err, -ENOMEM, "out of memory");
+	for (unsigned i = 0; i < p->pf->num_vfs; i++)
+		if (sfh_nl_vf_get(nl, p->pf->ifindex, i, &p->vfs[i], err) < 0)
+			return err ? err->code : -EIO;
+	if (steer)
+		(void)sfh_steer_port_check(steer, (uint32_t)p->pf->ifindex, SFH_STANDBY_NONE,
+					   &port);
+	p->tc = port.from;
+	p->xdp = port.xdp;
+	return 0;
+}
+
+int sfh_survey_take(const struct sfh_env *env, struct sfh_ledger *ledger, struct sfh_steer *steer,
+		    struct sfh_virt *virt, struct sfh_survey *ret, struct sfh_error *err)
+{
+	struct sfh_survey s = { .pfs = NULL };
+	struct sfh_nl *nl = NULL;
+	int r = sfh_nl_open(&nl, err);
+
+	if (r == 0 && (sfh_ledger_pfs(ledger, add_pf, &s) < 0 ||
+		       sfh_ledger_leases(ledger, add_lease, &s) < 0 ||
+		       sfh_ledger_pairs(ledger, add_pair, &s) < 0))
+		r = sfh_err(err, -EIO, "cannot read the ledger");
+	for (size_t i = 0; r == 0 && i < s.npfs; i++)
+		r = look_at_pf(env, nl, steer, &s.pfs[i], err);
+	if (r == 0 && steer && sfh_steer_foreach(steer, add_entry, &s) < 0)
+		r = sfh_err(err, -EIO, "cannot read the steering maps");
+	if (r == 0)
+		r = sfh_virt_running(virt, add_guest, &s, err);
+	sfh_nl_close(&nl);
+	if (r < 0) {
+		sfh_survey_done(&s);
+		return r;
+	}
+	*ret = s;
+	return 0;
+}
