@@ -267,6 +267,16 @@ bool sfh_virt_is_alive(struct sfh_virt *virt)
 	return virConnectIsAlive(virt->conn) == 1;
 }
 
+int sfh_virt_versions(struct sfh_virt *v, unsigned long *libvirt, unsigned long *qemu,
+		      struct sfh_error *err)
+{
+	if (virConnectGetLibVersion(v->conn, libvirt) < 0)
+		return virt_fail(err, "libvirtd does not say its version");
+	if (virConnectGetVersion(v->conn, qemu) < 0)
+		*qemu = 0;
+	return 0;
+}
+
 /* --- networks --------------------------------------------------------------------------------- */
 
 int sfh_virt_network_xml(struct sfh_virt *v, const char *name, char **ret, bool *ret_active,

@@ -43,6 +43,10 @@ int sfh_virt_open(const char *uri, sfh_virt_event_fn fn, void *ctx, struct sfh_v
 		  struct sfh_error *err);
 void sfh_virt_close(struct sfh_virt **virt);
 bool sfh_virt_is_alive(struct sfh_virt *virt);
+/* Of libvirtd and of its QEMU, as major * 1000000 + minor * 1000 + release;
+ * *qemu is 0 if libvirtd knows none. */
+int sfh_virt_versions(struct sfh_virt *v, unsigned long *libvirt, unsigned long *qemu,
+		      struct sfh_error *err);
 
 /* --- networks ------------------------------------------------------------------------- */
 /* The XML of a network; -ENOENT. *ret is the caller's, free(). */

@@ -11,6 +11,9 @@
 
 enum { SFH_EXIT_OK = 0, SFH_EXIT_FAILED = 1, SFH_EXIT_USAGE = 2 };
 
+/* The most that any verb takes: doctor's PFs. */
+#define SFH_CLI_MAX_ARGS 32
+
 /* Options of all verbs; each verb's line says which it takes. */
 enum sfh_cli_option {
 	SFH_OPT_FORCE = 1 << 0,
@@ -18,6 +21,7 @@ enum sfh_cli_option {
 	SFH_OPT_LIMIT = 1 << 2,
 	SFH_OPT_PERSISTENT = 1 << 3,
 	SFH_OPT_UNDEFINE = 1 << 4,
+	SFH_OPT_NO_TRY = 1 << 5,
 	SFH_OPT_REPAIR = 1 << 5,
 };
 
@@ -27,7 +31,7 @@ struct sfh_cli {
 	bool json;
 	unsigned given; /* SFH_OPT_… */
 	unsigned limit;
-	const char *args[2];
+	const char *args[SFH_CLI_MAX_ARGS];
 	int nargs;
 };
 
@@ -67,6 +71,7 @@ int sfh_cli_standby(struct sfh_cli *cli);
 int sfh_cli_migrate(struct sfh_cli *cli);
 int sfh_cli_history(struct sfh_cli *cli);
 int sfh_cli_fsck(struct sfh_cli *cli);
+int sfh_cli_doctor(struct sfh_cli *cli);
 int sfh_cli_version(struct sfh_cli *cli);
 
 #endif

@@ -26,7 +26,8 @@ const struct sfh_verb sfh_verbs[] = {
 	  "migrate a guest live, accelerated again at the destination", sfh_cli_migrate, false },
 	{ "history", "[DOM]", 0, 1, SFH_OPT_LIMIT, "switches between the legs, and what each cost",
 	  sfh_cli_history, false },
-	{ "doctor", "", 0, 0, 0, "is this host ready?", NULL, false },
+	{ "doctor", "[PF...]", 0, SFH_CLI_MAX_ARGS, SFH_OPT_NO_TRY, "is this host ready?",
+	  sfh_cli_doctor, false },
 	{ "fsck", "", 0, 0, SFH_OPT_REPAIR, "compare ledger, kernel, libvirt and BPF maps",
 	  sfh_cli_fsck, false },
 	{ "version", "", 0, 0, 0, "print the version and what is built in", sfh_cli_version, true },
@@ -45,6 +46,7 @@ static const struct {
 	{ "--persistent", SFH_OPT_PERSISTENT, NULL, "define the guest at the destination" },
 	{ "--repair", SFH_OPT_REPAIR, NULL, "mend what is found" },
 	{ "--undefinesource", SFH_OPT_UNDEFINE, NULL, "undefine the guest here afterwards" },
+	{ "--no-try", SFH_OPT_NO_TRY, NULL, "do not try settings on an unused VF: only look" },
 };
 
 static const struct sfh_verb *find_verb(const char *name)
