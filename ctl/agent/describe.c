@@ -49,6 +49,7 @@ int sfh_describe(const struct sfh_agent *a, const char *xml, size_t len,
 		d.carries_vf |= sfh_alias_parse(desc->hostdevs[i].alias, NULL) == SFH_ALIAS_VF;
 	(void)sfh_strcpy(d.guest.uuid, sizeof(d.guest.uuid), desc->uuid);
 	(void)sfh_strcpy(d.guest.name, sizeof(d.guest.name), desc->name);
+	d.guest.memory_kib = desc->memory_kib;
 	for (size_t i = 0; i < desc->nnics; i++) {
 		const struct sfh_agent_network *n = sfh_agent_network(a, desc->nics[i].network);
 

@@ -46,7 +46,8 @@ static json_t *pairs_json(const struct sfh_agent *a, const char *uuid)
 
 static bool undecided(const struct sfh_pair *p)
 {
-	return !sfh_pair_at_rest(p) || (p->state == SFH_PAIR_STANDBY && p->retry_ns);
+	return !sfh_pair_at_rest(p) || (p->state == SFH_PAIR_STANDBY &&
+					p->reason == SFH_REASON_SILENT && p->retry_ns);
 }
 
 static void answer_if_settled(struct sfh_agent *a, struct sfh_request *req)

@@ -5,6 +5,7 @@
 #include <syslog.h>
 
 #include "ctl/agent/agent.h"
+#include "ctl/core/memory.h"
 #include "ctl/core/nic/nic.h"
 #include "ctl/core/probe.h"
 #include "ctl/core/sysfs.h"
@@ -193,6 +194,17 @@ static int probe(void *ctx, const struct sfh_pair *p)
 	return sfh_probe_send(a->probe_fd, p->pf_ifindex, frame);
 }
 
+/* libvirt keeps each QEMU's pid there (qemu_driver's stateDir). */
+static int can_pin(void *ctx, const struct sfh_pair *p, struct sfh_error *err)
+{
+	char pidfile[SFH_NAME_MAX + 32];
+
+	(void)ctx;
+	(void)snprintf(pidfile, sizeof(pidfile), "/run/libvirt/qemu/%s.pid", p->domain_name);
+	return sfh_memory_can_pin("/proc", p->memory_kib, sfh_memory_resident("/proc", pidfile),
+				  err);
+}
+
 const struct sfh_kernel_ops sfh_agent_kernel_ops = {
 	.vf_list = vf_list,
 	.vf_get = vf_get,
@@ -205,6 +217,7 @@ const struct sfh_kernel_ops sfh_agent_kernel_ops = {
 	.unstage = unstage,
 	.seen = seen,
 	.want_proof = want_proof,
+	.can_pin = can_pin,
 	.probe = probe,
 };
 

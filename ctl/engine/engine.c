@@ -169,6 +169,8 @@ static void fill_place(struct sfh_pair *p, const struct sfh_engine_network *net,
 	(void)sfh_strcpy(p->alias, sizeof(p->alias), nic->alias);
 	p->kind = nic->kind;
 	p->adopted = nic->adopted;
+	p->never = nic->never;
+	p->priority = nic->priority;
 }
 
 static struct sfh_pair *pair_new(struct sfh_engine *e, const struct sfh_guest_desc *guest,
@@ -183,6 +185,7 @@ static struct sfh_pair *pair_new(struct sfh_engine *e, const struct sfh_guest_de
 	(void)sfh_strcpy(p->network, sizeof(p->network), nic->network);
 	p->mac = nic->mac;
 	p->vlan = nic->vlan;
+	p->memory_kib = guest->memory_kib;
 	p->next = e->pairs;
 	e->pairs = p;
 	return p;

@@ -13,6 +13,7 @@
 #define SFH_PROBE_INTERVAL_MS 2
 #define SFH_LEASE_RETRY_MS 200 /* the PF's driver said EAGAIN or EBUSY: a VF in reset */
 #define SFH_LEASE_TRIES 10
+#define SFH_MEMORY_RETRY_MS 30000 /* the host could not spare the guest's memory */
 #define SFH_ADDRESS_WAIT_MS 2000 /* for the guest to show an address before the plug */
 
 struct sfh_engine_network {
@@ -57,11 +58,14 @@ struct sfh_guest_nic {
 	bool adopted;
 	bool has_vf; /* its VF is in the live XML */
 	struct sfh_bdf vf;
+	bool never;   /* policy of its portgroup, else false */
+	int priority; /* the higher is first when a VF frees */
 };
 
 struct sfh_guest_desc {
 	char uuid[SFH_UUID_STRLEN];
 	char name[SFH_NAME_MAX];
+	uint64_t memory_kib; /* 0: not known */
 	const struct sfh_guest_nic *nics;
 	size_t nnics;
 };

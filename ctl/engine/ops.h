@@ -45,6 +45,9 @@ struct sfh_kernel_ops {
 	int (*unstage)(void *ctx, const struct sfh_pair *pair, struct sfh_error *err);
 	int (*seen)(void *ctx, const struct sfh_pair *pair, struct sfh_pair_seen *ret);
 	int (*want_proof)(void *ctx, const struct sfh_pair *pair, bool on, struct sfh_error *err);
+	/* Whether the host can spare what a VF pins: -ENOMEM and a sentence if not.
+	 * May be NULL: always. */
+	int (*can_pin)(void *ctx, const struct sfh_pair *pair, struct sfh_error *err);
 	/* Sends one frame to the guest through the parking VLAN, whose answer proves
 	 * the VF leg. */
 	int (*probe)(void *ctx, const struct sfh_pair *pair);

@@ -126,7 +126,7 @@ static enum sfh_reason why_not(struct sfh_engine *e, struct sfh_pair *p)
 		return SFH_REASON_MIGRATING;
 	if (p->held)
 		return SFH_REASON_BY_REQUEST;
-	if (net->never)
+	if (net->never || p->never)
 		return SFH_REASON_POLICY_NEVER;
 	if (!p->adopted)
 		return SFH_REASON_NOT_ADOPTED;
@@ -202,22 +202,53 @@ static void try_lease(struct sfh_engine *e, struct sfh_pair *p, const char *why)
 	rest_on_standby(e, p, SFH_REASON_VF_REFUSED, err.text);
 }
 
+/* A pair that flaps is left in peace for a while. What a person asks for is not
+ * damped. */
+static bool damped(struct sfh_engine *e, struct sfh_pair *p)
+{
+	uint64_t oldest = p->begun_ns[p->nbegun % SFH_DAMP_SWITCHES];
+	uint64_t again = oldest + SFH_DAMP_WINDOW_MS * MS;
+
+	if (strcmp(p->next_cause, "request") == 0 || p->nbegun < SFH_DAMP_SWITCHES ||
+	    again <= e->now())
+		return false;
+	p->retry_ns = again;
+	return true;
+}
+
+static bool can_pin(struct sfh_engine *e, struct sfh_pair *p, struct sfh_error *err)
+{
+	if (!e->kernel->can_pin || e->kernel->can_pin(e->kernel_ctx, p, err) == 0)
+		return true;
+	p->retry_ns = e->now() + SFH_MEMORY_RETRY_MS * MS;
+	return false;
+}
+
 static void consider(struct sfh_engine *e, struct sfh_pair *p, const char *why)
 {
+	bool waited = p->reason == SFH_REASON_NO_FREE_VF;
 	enum sfh_reason reason = why_not(e, p);
+	struct sfh_error err = { 0 };
 
 	p->retry_ns = 0;
 	if (why && *why)
 		(void)sfh_strcpy(p->next_cause, sizeof(p->next_cause), why);
 	if (reason == SFH_REASON_NONE && !guest_talks(e, p))
 		reason = SFH_REASON_SILENT;
+	else if (reason == SFH_REASON_NONE && damped(e, p))
+		reason = SFH_REASON_DAMPED;
+	else if (reason == SFH_REASON_NONE && !can_pin(e, p, &err))
+		reason = SFH_REASON_MEMORY;
 	if (reason != SFH_REASON_NONE) {
 		if (p->reason != reason)
-			rest_on_standby(e, p, reason, NULL);
+			rest_on_standby(e, p, reason, err.text);
+		if (waited) /* the VF that it was called for is another's */
+			sfh_pool_freed(e, p->pf);
 		return;
 	}
 	p->quiet_since_ns = 0;
 	p->lease_tries = 0;
+	p->begun_ns[p->nbegun++ % SFH_DAMP_SWITCHES] = e->now();
 	p->reason = SFH_REASON_NONE;
 	p->detail[0] = '\0';
 	switch_begin(e, p, true, p->next_cause[0] ? p->next_cause : "start");

@@ -52,6 +52,10 @@ enum sfh_pair_event {
 		_SFH_EV_MAX
 };
 
+/* Switches to the VF that a pair may begin by itself within a minute. */
+#define SFH_DAMP_SWITCHES 6
+#define SFH_DAMP_WINDOW_MS 60000
+
 struct sfh_pair {
 	struct sfh_pair *next;
 	char domain[SFH_UUID_STRLEN];
@@ -65,6 +69,10 @@ struct sfh_pair {
 	char alias[128];     /* of the standby NIC: QEMU's id for it */
 	int standby_ifindex; /* 0: not known; filled by standby_attach */
 	enum sfh_standby_kind kind;
+
+	bool never;	     /* policy never, of the NIC's portgroup or network */
+	int priority;	     /* who is first when a VF frees: the higher */
+	uint64_t memory_kib; /* what a VF pins; 0: not known */
 
 	enum sfh_pair_state state;
 	enum sfh_reason reason;	 /* why not accelerated */
@@ -83,6 +91,8 @@ struct sfh_pair {
 	uint64_t retry_ns;	 /* when to consider again; 0: only on an event */
 	uint64_t quiet_since_ns; /* first frame seen, address not known */
 	unsigned lease_tries;
+	uint64_t begun_ns[SFH_DAMP_SWITCHES]; /* the latest to-vf switches, a ring */
+	unsigned nbegun;
 	struct sfh_switch sw;	 /* the switch under way; begin_ns 0: none */
 	char next_cause[24];	 /* cause of the next to-vf */
 };

@@ -182,12 +182,17 @@ int sfh_pool_quiet(struct sfh_engine *e, struct sfh_pair *p, struct sfh_error *e
 
 void sfh_pool_freed(struct sfh_engine *e, const char *pf)
 {
+	struct sfh_pair *best = NULL;
+
+	/* The list has the newest first: of equals the one that waits longest. */
 	for (struct sfh_pair *p = e->pairs; p; p = p->next)
 		if (p->state == SFH_PAIR_STANDBY && p->reason == SFH_REASON_NO_FREE_VF &&
-		    strcmp(p->pf, pf) == 0) {
-			p->retry_ns = e->now();
-			(void)sfh_strcpy(p->next_cause, sizeof(p->next_cause), "vf-freed");
-		}
+		    strcmp(p->pf, pf) == 0 && (!best || p->priority >= best->priority))
+			best = p;
+	if (!best)
+		return;
+	best->retry_ns = e->now();
+	(void)sfh_strcpy(best->next_cause, sizeof(best->next_cause), "vf-freed");
 }
 
 void sfh_pool_release(struct sfh_engine *e, struct sfh_pair *p)
