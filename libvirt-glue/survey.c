@@ -108,10 +108,12 @@ static int look_at_pf(const struct sfh_env *env, struct sfh_nl *nl, struct sfh_s
 		      struct sfh_survey_pf *p, struct sfh_error *err)
 {
 	struct sfh_steer_port_state port = { .xdp = false };
+	struct sfh_link link;
 
 	if (sfh_pf_read(env, p->row.dev, &p->pf, NULL) < 0)
 		return 0; /* that is a finding, not a failure */
 	p->present = true;
+	p->up = sfh_nl_link_get(nl, p->row.dev, &link, NULL) == 0 && link.up;
 	p->vfs = calloc(p->pf->num_vfs ? p->pf->num_vfs : 1, sizeof(*p->vfs));
 	if (!p->vfs)
 		return sfh_err(err, -ENOMEM, "out of memory");

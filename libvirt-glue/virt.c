@@ -336,6 +336,14 @@ int sfh_virt_network_stop(struct sfh_virt *v, const char *name, struct sfh_error
 	return 0;
 }
 
+bool sfh_virt_network_autostart(struct sfh_virt *v, const char *name)
+{
+	_cleanup_net_ net = virNetworkLookupByName(v->conn, name);
+	int on = 0;
+
+	return net && virNetworkGetAutostart(net, &on) == 0 && on;
+}
+
 int sfh_virt_networks(struct sfh_virt *v,
 		      int (*cb)(void *ctx, const char *name, const char *xml, bool active),
 		      void *ctx, struct sfh_error *err)

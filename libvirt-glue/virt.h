@@ -57,6 +57,8 @@ int sfh_virt_network_undefine(struct sfh_virt *v, const char *name, struct sfh_e
 /* Both succeed when it is so already. */
 int sfh_virt_network_start(struct sfh_virt *v, const char *name, struct sfh_error *err);
 int sfh_virt_network_stop(struct sfh_virt *v, const char *name, struct sfh_error *err);
+/* Whether libvirt starts it with itself: then sfhybrid brings it up too. */
+bool sfh_virt_network_autostart(struct sfh_virt *v, const char *name);
 /* Calls cb for every network; a non-zero return ends the walk. */
 int sfh_virt_networks(struct sfh_virt *v,
 		      int (*cb)(void *ctx, const char *name, const char *xml, bool active),

@@ -108,8 +108,9 @@ void sfh_verb_down(struct sfh_agent *a, struct sfh_request *req);
 /* A pair moved: a forced `down` may have waited for it. */
 void sfh_down_advance(struct sfh_agent *a);
 const struct sfh_agent_network *sfh_agent_network(const struct sfh_agent *a, const char *name);
-/* At start: networks that the ledger says are up (complete ones). */
-void sfh_networks_resume(struct sfh_agent *a);
+/* At start: networks that were up when the last agent ended, and those that start
+ * with libvirt (`autostart`, names). */
+void sfh_networks_resume(struct sfh_agent *a, const json_t *autostart);
 
 /* --- guests.c (verbs accelerate, standby, migrate) --------------------------------------------- */
 extern const struct sfh_engine_listener sfh_agent_listener;
@@ -118,6 +119,9 @@ void sfh_verb_standby(struct sfh_agent *a, struct sfh_request *req);
 void sfh_verb_migrate(struct sfh_agent *a, struct sfh_request *req);
 /* The flags of the migrate request that runs for a domain. */
 unsigned sfh_migrate_flags(const struct sfh_agent *a, const char *uuid);
+
+/* --- pfwatch.c ---------------------------------------------------------------------------------- */
+int sfh_pfwatch_start(struct sfh_agent *a, struct sfh_error *err);
 
 /* --- repair.c (verb repair) ---------------------------------------------------------------------- */
 void sfh_verb_repair(struct sfh_agent *a, struct sfh_request *req);

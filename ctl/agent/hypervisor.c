@@ -453,8 +453,21 @@ struct connect_job {
 	struct sfh_virt *virt;
 	char **xmls;
 	size_t n;
+	json_t *autostart; /* names of hybrid networks */
 	struct sfh_error err;
 };
+
+static int collect_autostart(void *ctx, const char *name, const char *xml, bool active)
+{
+	struct connect_job *j = ctx;
+	_cleanup_(sfh_netdef_freep) struct sfh_netdef *def = NULL;
+
+	(void)active;
+	if (sfh_netdef_from_libvirt(xml, strlen(xml), &def, NULL) == 0 &&
+	    sfh_virt_network_autostart(j->virt, name))
+		(void)json_array_append_new(j->autostart, json_string(name));
+	return 0;
+}
 
 static int collect_xml(void *ctx, const char *xml)
 {
@@ -484,6 +497,7 @@ static void run_connect(struct sfh_job *job)
 	if (sfh_virt_running(j->virt, collect_xml, j, &j->err) < 0)
 		sfh_agent_log(LOG_WARNING, "%s", j->err.text);
 	(void)sfh_virt_adopt_all(j->virt, sfh_agent_is_hybrid, j->virt, note_adoption, NULL);
+	(void)sfh_virt_networks(j->virt, collect_autostart, j, NULL);
 	(void)pthread_rwlock_wrlock(&j->a->virt_lock);
 	old = j->a->virt;
 	j->a->virt = j->virt;
@@ -512,13 +526,14 @@ static void done_connect(struct sfh_job *job)
 		if (sd_event_add_time_relative(a->loop, &(sd_event_source *){ NULL },
 					       CLOCK_MONOTONIC, RECONNECT_US, 0, on_retry, a) < 0)
 			sfh_agent_log(LOG_ERR, "no timer to reconnect with");
+		json_decref(j->autostart);
 		free(j);
 		return;
 	}
 	a->reconnecting = false;
 	if (!a->resumed) { /* each network takes its own guests in */
 		a->resumed = true;
-		sfh_networks_resume(a);
+		sfh_networks_resume(a, j->autostart);
 	}
 	for (size_t i = 0; i < j->n; i++) {
 		struct sfh_described d = { .nics = NULL };
@@ -532,6 +547,7 @@ static void done_connect(struct sfh_job *job)
 	sfh_agent_log(LOG_INFO, "connected to libvirtd; %zu guest(s) run, %u stale lease(s) given back",
 		      j->n, swept);
 	sfh_agent_rearm(a);
+	json_decref(j->autostart);
 	free(j->xmls);
 	free(j);
 }
@@ -547,6 +563,7 @@ void sfh_agent_connect(struct sfh_agent *a)
 		return;
 	a->reconnecting = true;
 	j->a = a;
+	j->autostart = json_array();
 	j->job.run = run_connect;
 	j->job.done = done_connect;
 	sfh_worker_submit(a->worker, &j->job);

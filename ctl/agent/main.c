@@ -136,7 +136,8 @@ static int start(struct sfh_agent *a, struct sfh_error *err)
 		r = sfh_agent_events_init(a);
 	if (r < 0)
 		return sfh_err(err, r, "cannot set up the event loop: %s", strerrordesc_np(-r));
-	return sfh_server_start(a, err);
+	r = sfh_pfwatch_start(a, err);
+	return r < 0 ? r : sfh_server_start(a, err);
 }
 
 static void usage(FILE *to)

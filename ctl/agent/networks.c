@@ -603,25 +603,41 @@ static int note_network(void *ctx, const struct sfh_ledger_network *row)
 	return 0;
 }
 
-/* Networks that were up, wholly or half, when the last agent ended: `up` is
- * idempotent and finishes what it had begun. */
-void sfh_networks_resume(struct sfh_agent *a)
+static void resume_one(struct sfh_agent *a, const char *name, bool half)
+{
+	struct network_job *j;
+
+	if (sfh_agent_network(a, name))
+		return;
+	j = job_new(a, NULL, name, run_up, done_up);
+	if (!j)
+		return;
+	j->half = half;
+	a->network_jobs++;
+	a->resuming++;
+	sfh_worker_submit(a->worker, &j->job);
+}
+
+static bool in_ledger(const struct resume *r, const char *name)
+{
+	for (size_t i = 0; i < r->n; i++)
+		if (strcmp(r->rows[i].name, name) == 0)
+			return true;
+	return false;
+}
+
+/* `up` is idempotent and finishes what the last agent had begun. */
+void sfh_networks_resume(struct sfh_agent *a, const json_t *autostart)
 {
 	_cleanup_free_ struct resume *r = calloc(1, sizeof(*r));
+	size_t i;
+	json_t *name;
 
 	if (!r || sfh_ledger_networks(a->ledger, note_network, r) < 0)
 		return;
-	for (size_t i = 0; i < r->n; i++) {
-		struct network_job *j;
-
-		if (sfh_agent_network(a, r->rows[i].name))
-			continue;
-		j = job_new(a, NULL, r->rows[i].name, run_up, done_up);
-		if (!j)
-			continue;
-		j->half = !r->rows[i].complete;
-		a->network_jobs++;
-		a->resuming++;
-		sfh_worker_submit(a->worker, &j->job);
-	}
+	for (i = 0; i < r->n; i++)
+		resume_one(a, r->rows[i].name, !r->rows[i].complete);
+	json_array_foreach((json_t *)autostart, i, name)
+		if (!in_ledger(r, json_string_value(name)))
+			resume_one(a, json_string_value(name), false);
 }

@@ -126,6 +126,8 @@ static int mend(struct sfh_agent *a, const struct sfh_finding *f, struct sfh_err
 	struct sfh_pair *p;
 
 	switch (f->kind) {
+	case SFH_FINDING_PF_DOWN:
+		return sfh_nl_link_set_up(a->nl, f->pf_ifindex, true, err);
 	case SFH_FINDING_PROGRAM_MISSING:
 		return mend_program(a, f, err);
 	case SFH_FINDING_LEAKED_VF:

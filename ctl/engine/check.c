@@ -128,6 +128,11 @@ static void check_pf(struct checker *c, const struct sfh_survey_pf *p)
 		       "down and up again",
 		       p->row.dev, p->pf->num_vfs, p->row.network);
 	}
+	if (!p->up) {
+		f.kind = SFH_FINDING_PF_DOWN;
+		report(c, &f, "PF '%s' of network '%s' is down: its guests have no network on either leg",
+		       p->row.dev, p->row.network);
+	}
 	if (!p->tc || (!p->xdp && strcmp(p->row.xdp, "native") == 0)) {
 		f.kind = SFH_FINDING_PROGRAM_MISSING;
 		report(c, &f, "the %s program is not attached to '%s' any more",

@@ -13,6 +13,7 @@ struct sfh_survey_pf {
 	bool present;	     /* the netdev is there and has SR-IOV */
 	struct sfh_pf *pf;   /* owned; NULL unless present */
 	struct sfh_vf_config *vfs; /* owned; pf->num_vfs of them */
+	bool up;	     /* administratively */
 	bool tc, xdp;	     /* our programs are attached */
 };
 
@@ -48,6 +49,7 @@ void sfh_survey_done(struct sfh_survey *s);
 /* X(identifier, name, whether --repair mends it) */
 #define SFH_FINDINGS(X)                                                                            \
 	X(PF_MISSING, "pf-missing", false)                                                         \
+	X(PF_DOWN, "pf-down", true)                                                                \
 	X(VFS_CHANGED, "vfs-changed", false)                                                       \
 	X(PROGRAM_MISSING, "program-missing", true)                                                \
 	X(LEAKED_VF, "leaked-vf", true)                                                            \
