@@ -3,6 +3,8 @@
 
 #include <linux/if.h>
 #include <linux/rtnetlink.h>
+#include <netlink/attr.h>
+#include <netlink/msg.h>
 #include <netlink/netlink.h>
 #include <netlink/socket.h>
 #include <string.h>
@@ -16,7 +18,7 @@ struct sfh_linkwatch {
 static int on_message(struct nl_msg *msg, void *arg)
 {
 	struct sfh_linkwatch *w = arg;
-	const struct nlmsghdr *hdr = nlmsg_hdr(msg);
+	struct nlmsghdr *hdr = nlmsg_hdr(msg);
 	const struct ifinfomsg *ifi = nlmsg_data(hdr);
 	struct nlattr *name, *mtu;
 	struct sfh_link link = { 0 };
@@ -28,8 +30,8 @@ static int on_message(struct nl_msg *msg, void *arg)
 		return NL_OK;
 	link.ifindex = ifi->ifi_index;
 	link.up = ifi->ifi_flags & IFF_UP;
-	name = nlmsg_find_attr((struct nlmsghdr *)hdr, sizeof(*ifi), IFLA_IFNAME);
-	mtu = nlmsg_find_attr((struct nlmsghdr *)hdr, sizeof(*ifi), IFLA_MTU);
+	name = nlmsg_find_attr(hdr, sizeof(*ifi), IFLA_IFNAME);
+	mtu = nlmsg_find_attr(hdr, sizeof(*ifi), IFLA_MTU);
 	if (name)
 		(void)sfh_strcpy(link.name, sizeof(link.name), nla_get_string(name));
 	w->cb(w->ctx, &link, mtu ? nla_get_u32(mtu) : 0, hdr->nlmsg_type == RTM_DELLINK);
