@@ -21,8 +21,8 @@ enum sfh_cli_option {
 	SFH_OPT_LIMIT = 1 << 2,
 	SFH_OPT_PERSISTENT = 1 << 3,
 	SFH_OPT_UNDEFINE = 1 << 4,
-	SFH_OPT_NO_TRY = 1 << 5,
 	SFH_OPT_REPAIR = 1 << 5,
+	SFH_OPT_NO_TRY = 1 << 6,
 };
 
 struct sfh_cli {
