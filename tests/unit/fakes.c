@@ -1,0 +1,718 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "tests/unit/fakes.h"
+
+#include <ftw.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <syslog.h>
+
+/* --- files --------------------------------------------------------------------------- */
+
+void tree_init(char dir[64])
+{
+	(void)strcpy(dir, "/tmp/sfh-unit-XXXXXX");
+	cr_assert(mkdtemp(dir), "%s", strerror(errno));
+}
+
+static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
+{
+	(void)st, (void)type, (void)ftw;
+	return remove(path);
+}
+
+void tree_done(const char *dir)
+{
+	if (strncmp(dir, "/tmp/sfh-unit-", 14) == 0)
+		(void)nftw(dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+}
+
+static void parents(char *full)
+{
+	for (char *slash = strchr(full + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
+		*slash = '\0';
+		(void)mkdir(full, 0755);
+		*slash = '/';
+	}
+}
+
+static const char *below(char full[512], const char *dir, const char *path)
+{
+	(void)snprintf(full, 512, "%s/%s", dir, path);
+	parents(full);
+	return full;
+}
+
+void tree_mkdir(const char *dir, const char *path)
+{
+	char full[512];
+
+	(void)mkdir(below(full, dir, path), 0755);
+}
+
+void tree_write(const char *dir, const char *path, const char *text)
+{
+	char full[512];
+	FILE *f = fopen(below(full, dir, path), "we");
+
+	cr_assert(f && fputs(text, f) >= 0 && fclose(f) == 0, "%s", full);
+}
+
+void tree_link(const char *dir, const char *path, const char *target)
+{
+	char full[512];
+
+	(void)unlink(below(full, dir, path));
+	cr_assert_eq(symlink(target, full), 0, "%s", full);
+}
+
+const char *tree_read(const char *dir, const char *path)
+{
+	static char bufs[4][512];
+	static unsigned turn;
+	char full[512], *buf = bufs[turn++ % 4];
+	FILE *f = fopen(below(full, dir, path), "re");
+
+	if (!f)
+		return "(none)";
+	buf[fread(buf, 1, sizeof(bufs[0]) - 1, f)] = '\0';
+	(void)fclose(f);
+	return buf;
+}
+
+/* --- the record ---------------------------------------------------------------------------- */
+
+uint64_t fake_now;
+const struct sfh_mac mac_a = { { 0x52, 0x54, 0, 0, 0, 0x0a } };
+const struct sfh_mac mac_b = { { 0x52, 0x54, 0, 0, 0, 0x0b } };
+const struct sfh_mac mac_c = { { 0x52, 0x54, 0, 0, 0, 0x0c } };
+
+static uint64_t now(void)
+{
+	return fake_now;
+}
+
+SFH_PRINTF(2, 3) static void record(struct fake *f, const char *fmt, ...)
+{
+	char line[256];
+	size_t n;
+	va_list ap;
+
+	va_start(ap, fmt);
+	(void)vsnprintf(line, sizeof(line) - 1, fmt, ap);
+	va_end(ap);
+	(void)strcat(line, "\n");
+	n = strlen(line);
+	if (f->ncalls + n + 1 > f->cap) {
+		f->cap = 2 * (f->cap + n + 1);
+		f->calls = realloc(f->calls, f->cap);
+		cr_assert(f->calls);
+	}
+	memcpy(f->calls + f->ncalls, line, n + 1);
+	f->ncalls += n;
+}
+
+void fake_forget_calls(struct fake *f)
+{
+	f->ncalls = 0;
+	if (f->calls)
+		f->calls[0] = '\0';
+}
+
+static const char *next_line(const char *line)
+{
+	const char *end = line ? strchr(line, '\n') : NULL;
+
+	return end && end[1] ? end + 1 : NULL;
+}
+
+unsigned fake_count(const struct fake *f, const char *prefix)
+{
+	unsigned n = 0;
+
+	for (const char *l = f->ncalls ? f->calls : NULL; l; l = next_line(l))
+		n += strncmp(l, prefix, strlen(prefix)) == 0;
+	return n;
+}
+
+void fake_assert_order(const struct fake *f, ...)
+{
+	const char *at = f->ncalls ? f->calls : NULL, *prefix;
+	va_list ap;
+
+	va_start(ap, f);
+	while ((prefix = va_arg(ap, const char *))) {
+		while (at && strncmp(at, prefix, strlen(prefix)) != 0)
+			at = next_line(at);
+		cr_assert(at, "'%s' is missing, or not in its place, in:\n%s", prefix,
+			  f->ncalls ? f->calls : "(no calls)");
+		at = next_line(at);
+	}
+	va_end(ap);
+}
+
+void fake_fail(struct fake *f, enum fake_op op, int code, int skip, int times)
+{
+	f->fail[op].code = -code;
+	f->fail[op].skip = skip;
+	f->fail[op].times = times;
+}
+
+void fake_heal(struct fake *f)
+{
+	memset(f->fail, 0, sizeof(f->fail));
+	f->lie = f->partial = false;
+}
+
+static int verdict(struct fake *f, enum fake_op op)
+{
+	if (f->fail[op].code == 0 || f->fail[op].times == 0)
+		return 0;
+	if (f->fail[op].skip > 0) {
+		f->fail[op].skip--;
+		return 0;
+	}
+	if (f->fail[op].times > 0)
+		f->fail[op].times--;
+	return f->fail[op].code;
+}
+
+#define VERDICT(f, op, err)                                                                        \
+	do {                                                                                       \
+		int _r = verdict(f, op);                                                           \
+		if (_r < 0)                                                                        \
+			return sfh_err(err, _r, "the fake said no to %s", #op);                    \
+	} while (0)
+
+/* --- the kernel ------------------------------------------------------------------------------- */
+
+static struct fake_pf *pf_by_name(struct fake *f, const char *name)
+{
+	for (size_t i = 0; i < FAKE_PFS; i++)
+		if (strcmp(f->pf[i].name, name) == 0)
+			return &f->pf[i];
+	return NULL;
+}
+
+static struct fake_pf *pf_by_ifindex(struct fake *f, int ifindex)
+{
+	for (size_t i = 0; i < FAKE_PFS; i++)
+		if (f->pf[i].ifindex == ifindex)
+			return &f->pf[i];
+	return NULL;
+}
+
+static int k_vf_list(void *ctx, const char *name, struct sfh_vf_slot *slots, size_t n,
+		     struct sfh_error *err)
+{
+	struct fake *f = ctx;
+	const struct fake_pf *pf = pf_by_name(f, name);
+
+	VERDICT(f, OP_VF_LIST, err);
+	if (!pf)
+		return sfh_err(err, -ENODEV, "no PF '%s'", name);
+	for (unsigned i = 0; i < pf->nvfs && i < n; i++) {
+		slots[i] = (struct sfh_vf_slot){
+			.vf = i, .bdf = { .bus = (uint8_t)(pf->ifindex - 90), .slot = (uint8_t)i }
+		};
+		(void)strcpy(slots[i].why_not, pf->why_not[i]);
+	}
+	return (int)pf->nvfs;
+}
+
+static int k_vf_get(void *ctx, int ifindex, unsigned vf, struct sfh_vf_config *ret,
+		    struct sfh_error *err)
+{
+	struct fake *f = ctx;
+	const struct fake_pf *pf = pf_by_ifindex(f, ifindex);
+
+	VERDICT(f, OP_VF_GET, err);
+	if (!pf || vf >= pf->nvfs)
+		return sfh_err(err, -ENODEV, "no VF %u on %d", vf, ifindex);
+	*ret = pf->vf[vf];
+	return 0;
+}
+
+static int k_vf_set(void *ctx, int ifindex, unsigned vf, unsigned what,
+		    const struct sfh_vf_config *cfg, struct sfh_error *err)
+{
+	struct fake *f = ctx;
+	struct fake_pf *pf = pf_by_ifindex(f, ifindex);
+	char mac[SFH_MAC_STRLEN], vlan[16];
+	int r;
+
+	(void)snprintf(vlan, sizeof(vlan), "%u", cfg->vlan);
+	record(f, "vf_set %d %u mac=%s vlan=%s", ifindex, vf,
+	       what & SFH_VF_MAC ? sfh_mac_format(&cfg->mac, mac) : "-",
+	       what & SFH_VF_VLAN ? vlan : "-");
+	r = verdict(f, OP_VF_SET);
+	if (!pf || vf >= pf->nvfs)
+		return sfh_err(err, -ENODEV, "no VF %u on %d", vf, ifindex);
+	if ((r == 0 ? !f->lie : f->partial) && (what & SFH_VF_MAC))
+		pf->vf[vf].mac = cfg->mac;
+	if (r < 0)
+		return sfh_err(err, r, "the fake said no to OP_VF_SET");
+	if (!f->lie && (what & SFH_VF_VLAN))
+		pf->vf[vf].vlan = cfg->vlan;
+	return 0;
+}
+
+static bool k_can_park(void *ctx, const char *name)
+{
+	const struct fake_pf *pf = pf_by_name(ctx, name);
+
+	return pf && pf->can_park;
+}
+
+static struct fake_entry *entry_of(struct fake *f, const struct sfh_pair *p, bool make)
+{
+	struct sfh_guest_key key = { .pf_ifindex = (__u32)p->pf_ifindex, .vlan = p->vlan };
+
+	memcpy(key.mac, p->mac.b, 6);
+	for (size_t i = 0; i < FAKE_ENTRIES; i++)
+		if (f->entry[i].used && memcmp(&f->entry[i].key, &key, sizeof(key)) == 0)
+			return &f->entry[i];
+	for (size_t i = 0; make && i < FAKE_ENTRIES; i++)
+		if (!f->entry[i].used) {
+			f->entry[i] = (struct fake_entry){ .used = true, .key = key };
+			return &f->entry[i];
+		}
+	return NULL;
+}
+
+const struct fake_entry *fake_entry_of(const struct fake *f, const struct sfh_pair *p)
+{
+	return entry_of((struct fake *)f, p, false);
+}
+
+unsigned fake_entries(const struct fake *f)
+{
+	unsigned n = 0;
+
+	for (size_t i = 0; i < FAKE_ENTRIES; i++)
+		n += f->entry[i].used;
+	return n;
+}
+
+static int k_standby_attach(void *ctx, struct sfh_pair *p, struct sfh_error *err)
+{
+	struct fake *f = ctx;
+
+	record(f, "standby_attach %s", p->standby);
+	VERDICT(f, OP_STANDBY_ATTACH, err);
+	p->standby_ifindex = 500;
+	return 0;
+}
+
+static int k_stage(void *ctx, const struct sfh_pair *p, struct sfh_error *err)
+{
+	struct fake *f = ctx;
+
+	record(f, "stage %d", p->pf_ifindex);
+	VERDICT(f, OP_STAGE, err);
+	entry_of(f, p, true)->on_first_frame = true;
+	return 0;
+}
+
+static int k_arm(void *ctx, const struct sfh_pair *p, struct sfh_error *err)
+{
+	struct fake *f = ctx;
+	struct fake_entry *entry = entry_of(f, p, false);
+
+	record(f, "arm");
+	VERDICT(f, OP_ARM, err);
+	if (!entry)
+		return sfh_err(err, -ENOENT, "not staged");
+	entry->armed = true;
+	return 0;
+}
+
+static int k_disarm(void *ctx, const struct sfh_pair *p, struct sfh_error *err)
+{
+	struct fake *f = ctx;
+	struct fake_entry *entry = entry_of(f, p, false);
+
+	record(f, "disarm");
+	VERDICT(f, OP_DISARM, err);
+	if (!entry)
+		return sfh_err(err, -ENOENT, "not staged");
+	entry->armed = entry->on_first_frame = false;
+	return 0;
+}
+
+static int k_unstage(void *ctx, const struct sfh_pair *p, struct sfh_error *err)
+{
+	struct fake *f = ctx;
+	struct fake_entry *entry = entry_of(f, p, false);
+
+	record(f, "unstage %d", p->pf_ifindex);
+	VERDICT(f, OP_UNSTAGE, err);
+	if (entry)
+		entry->used = false;
+	return 0;
+}
+
+static int k_seen(void *ctx, const struct sfh_pair *p, struct sfh_pair_seen *ret)
+{
+	struct fake *f = ctx;
+
+	(void)p;
+	VERDICT(f, OP_SEEN, NULL);
+	*ret = (struct sfh_pair_seen){ .first_frame = f->first_frame, .address = f->address };
+	return 0;
+}
+
+static int k_want_proof(void *ctx, const struct sfh_pair *p, bool on, struct sfh_error *err)
+{
+	struct fake *f = ctx;
+	struct fake_entry *entry = entry_of(f, p, false);
+
+	record(f, "want_proof %d", on);
+	VERDICT(f, OP_WANT_PROOF, err);
+	if (entry)
+		entry->proof = on;
+	return 0;
+}
+
+static int k_probe(void *ctx, const struct sfh_pair *p)
+{
+	struct fake *f = ctx;
+
+	(void)p;
+	record(f, "probe");
+	VERDICT(f, OP_PROBE, NULL);
+	return 0;
+}
+
+static const struct sfh_kernel_ops kernel_ops = {
+	.vf_list = k_vf_list,
+	.vf_get = k_vf_get,
+	.vf_set = k_vf_set,
+	.can_park = k_can_park,
+	.standby_attach = k_standby_attach,
+	.stage = k_stage,
+	.arm = k_arm,
+	.disarm = k_disarm,
+	.unstage = k_unstage,
+	.seen = k_seen,
+	.want_proof = k_want_proof,
+	.probe = k_probe,
+};
+
+/* --- the hypervisor: says yes and does nothing; the test sends what comes of it -------------- */
+
+static int hv_plug(void *ctx, const struct sfh_pair *p)
+{
+	struct fake *f = ctx;
+	char bdf[SFH_BDF_STRLEN];
+
+	record(f, "plug %s", sfh_bdf_format(&p->lease.bdf, bdf));
+	VERDICT(f, OP_PLUG, NULL);
+	return 0;
+}
+
+static int hv_unplug(void *ctx, const struct sfh_pair *p)
+{
+	struct fake *f = ctx;
+	char mac[SFH_MAC_STRLEN];
+
+	record(f, "unplug %s", sfh_mac_format(&p->mac, mac));
+	VERDICT(f, OP_UNPLUG, NULL);
+	return 0;
+}
+
+static int hv_migrate(void *ctx, const char *uuid, const char *uri)
+{
+	struct fake *f = ctx;
+
+	record(f, "migrate %s %s", uuid, uri);
+	VERDICT(f, OP_MIGRATE, NULL);
+	return 0;
+}
+
+static const struct sfh_hypervisor_ops hv_ops = { hv_plug, hv_unplug, hv_migrate };
+
+/* --- the listener -------------------------------------------------------------------------------- */
+
+static void l_settled(void *ctx, const char *uuid)
+{
+	struct fake *f = ctx;
+
+	(void)uuid;
+	f->settled++;
+}
+
+static void add_line(char *buf, size_t n, const char *text)
+{
+	size_t used = strlen(buf);
+
+	if (used + 1 < n)
+		(void)snprintf(buf + used, n - used, "%s\n", text);
+}
+
+static void l_progress(void *ctx, const char *uuid, const char *text)
+{
+	struct fake *f = ctx;
+
+	(void)uuid;
+	add_line(f->progress, sizeof(f->progress), text);
+}
+
+static void l_migrated(void *ctx, const char *uuid, int result, const char *error)
+{
+	struct fake *f = ctx;
+
+	(void)uuid;
+	f->nmigrated++;
+	f->migrated = result;
+	(void)sfh_strcpy(f->migrated_error, sizeof(f->migrated_error), error ? error : "");
+}
+
+static void l_switched(void *ctx, const struct sfh_switch *sw)
+{
+	struct fake *f = ctx;
+
+	f->nswitches++;
+	f->last = *sw;
+}
+
+static void l_log(void *ctx, int priority, const char *text)
+{
+	struct fake *f = ctx;
+
+	if (priority <= LOG_WARNING)
+		add_line(f->log, sizeof(f->log), text);
+	if (priority == LOG_DEBUG)
+		(void)sfh_strcpy(f->debug, sizeof(f->debug), text);
+}
+
+static const struct sfh_engine_listener listener = { l_settled, l_progress, l_migrated, l_switched,
+						     l_log };
+
+/* --- life ------------------------------------------------------------------------------------------ */
+
+static void engine_start(struct fake *f)
+{
+	struct sfh_engine_network net = { .name = "blue", .npfs = FAKE_PFS };
+
+	sfh_engine_init(&f->e, &kernel_ops, f, &hv_ops, f, &listener, f, f->ledger);
+	f->e.now = now;
+	for (size_t i = 0; i < FAKE_PFS; i++) {
+		(void)strcpy(net.pfs[i], f->pf[i].name);
+		net.pf_ifindex[i] = f->pf[i].ifindex;
+	}
+	cr_assert_eq(sfh_engine_network_add(&f->e, &net), 0);
+}
+
+struct fake *fake_new(void)
+{
+	struct fake *f = calloc(1, sizeof(*f));
+	struct sfh_error err = { 0 };
+	char path[128];
+
+	cr_assert(f);
+	fake_now = 1000000 * FAKE_MS;
+	tree_init(f->dir);
+	(void)snprintf(path, sizeof(path), "%s/ledger.db", f->dir);
+	cr_assert_eq(sfh_ledger_open(path, true, &f->ledger, &err), 0, "%s", err.text);
+	f->pf[0] = (struct fake_pf){ .name = "pf0", .ifindex = 100, .nvfs = 2, .can_park = true };
+	f->pf[1] = (struct fake_pf){ .name = "pf1", .ifindex = 101, .nvfs = 2, .can_park = true };
+	f->first_frame = f->address = true;
+	engine_start(f);
+	return f;
+}
+
+void fake_free(struct fake *f)
+{
+	sfh_engine_done(&f->e);
+	sfh_ledger_close(&f->ledger);
+	tree_done(f->dir);
+	free(f->calls);
+	free(f);
+}
+
+void fake_restart(struct fake *f)
+{
+	sfh_engine_done(&f->e);
+	fake_forget_calls(f);
+	engine_start(f);
+}
+
+struct sfh_guest_nic fake_nic(const struct sfh_mac *mac)
+{
+	struct sfh_guest_nic nic = { .mac = *mac, .network = "blue", .pf = "pf0",
+				     .standby = "macvtap0", .kind = SFH_STANDBY_MACVTAP,
+				     .adopted = true };
+
+	(void)snprintf(nic.alias, sizeof(nic.alias), "ua-sfh-%02x", mac->b[5]);
+	return nic;
+}
+
+struct sfh_guest_desc fake_guest(const char *uuid, const struct sfh_guest_nic *nics, size_t n)
+{
+	struct sfh_guest_desc g = { .nics = nics, .nnics = n };
+
+	(void)strcpy(g.uuid, uuid);
+	(void)snprintf(g.name, sizeof(g.name), "guest-%.4s", uuid);
+	return g;
+}
+
+struct sfh_pair *fake_start(struct fake *f, const char *uuid, const struct sfh_mac *mac)
+{
+	struct sfh_guest_nic nic = fake_nic(mac);
+	struct sfh_guest_desc g = fake_guest(uuid, &nic, 1);
+	struct sfh_pair *p;
+
+	sfh_engine_guest_running(&f->e, &g, false);
+	p = sfh_engine_pair(&f->e, uuid, mac);
+	cr_assert(p, "no pair");
+	return p;
+}
+
+struct sfh_pair *fake_second_in(struct fake *f, const char *uuid, const struct sfh_mac *mac,
+				enum sfh_pair_state state)
+{
+	struct sfh_guest_nic nic = fake_nic(mac);
+	struct sfh_guest_desc g = fake_guest(uuid, &nic, 1);
+	struct sfh_pair *p;
+
+	if (state == SFH_PAIR_ARRIVING) {
+		nic.pf[0] = nic.standby[0] = '\0';
+		sfh_engine_guest_arriving(&f->e, &g);
+		p = sfh_engine_pair(&f->e, uuid, mac);
+		cr_assert(p);
+		assert_state(p, ARRIVING);
+		return p;
+	}
+	p = fake_start(f, uuid, mac);
+	assert_state(p, STANDBY);
+	if (state == SFH_PAIR_STANDBY)
+		return p;
+	if (state == SFH_PAIR_LEASING) /* the PF's driver asks to wait */
+		fake_fail(f, OP_VF_SET, EAGAIN, 0, 1);
+	sfh_pair_dispatch(&f->e, p, SFH_EV_NEGOTIATED, NULL);
+	if (state == SFH_PAIR_LEASING || state == SFH_PAIR_PLUGGING)
+		goto there;
+	sfh_pair_dispatch(&f->e, p, SFH_EV_PLUGGED, NULL);
+	if (state == SFH_PAIR_PROVING)
+		goto there;
+	sfh_pair_dispatch(&f->e, p, SFH_EV_PROOF, NULL);
+	assert_state(p, VF);
+	if (state == SFH_PAIR_UNPLUGGING)
+		sfh_pair_dispatch(&f->e, p, SFH_EV_HOLD, NULL);
+	if (state == SFH_PAIR_LEAVING) {
+		cr_assert_eq(sfh_engine_migrate(&f->e, uuid, "qemu+ssh://there/system", NULL), 0);
+		sfh_pair_dispatch(&f->e, p, SFH_EV_UNPLUGGED, NULL);
+	}
+there:
+	cr_assert_str_eq(sfh_pair_state_name(p->state), sfh_pair_state_name(state));
+	return p;
+}
+
+struct sfh_pair *fake_pair_in(struct fake *f, enum sfh_pair_state state)
+{
+	return fake_second_in(f, GUEST, &mac_a, state);
+}
+
+void fake_event(struct fake *f, enum sfh_pair_event event)
+{
+	sfh_engine_guest_event(&f->e, GUEST, event, NULL);
+}
+
+void fake_sleep(struct fake *f, uint64_t ms)
+{
+	uint64_t end = fake_now + ms * FAKE_MS;
+
+	for (int i = 0; sfh_engine_next(&f->e) <= end && i < 1000000; i++) {
+		if (sfh_engine_next(&f->e) > fake_now)
+			fake_now = sfh_engine_next(&f->e);
+		sfh_engine_tick(&f->e);
+	}
+	fake_now = end;
+	sfh_engine_tick(&f->e);
+}
+
+void fake_first_frame(struct fake *f, struct sfh_pair *p)
+{
+	struct fake_entry *entry = entry_of(f, p, false);
+
+	f->first_frame = true;
+	if (entry && entry->on_first_frame)
+		entry->armed = true;
+	sfh_pair_dispatch(&f->e, p, SFH_EV_FIRST_FRAME, NULL);
+}
+
+/* --- what is there -------------------------------------------------------------------------------- */
+
+const char *fake_vf(const struct fake *f, unsigned pf, unsigned vf)
+{
+	static char bufs[4][64];
+	static unsigned turn;
+	char mac[SFH_MAC_STRLEN], *buf = bufs[turn++ % 4];
+	const struct sfh_vf_config *cfg = &f->pf[pf].vf[vf];
+
+	(void)snprintf(buf, sizeof(bufs[0]), "%s vlan %u", sfh_mac_format(&cfg->mac, mac), cfg->vlan);
+	return buf;
+}
+
+static int count_lease(void *ctx, const struct sfh_lease *lease)
+{
+	(void)lease;
+	++*(unsigned *)ctx;
+	return 0;
+}
+
+unsigned fake_leases(const struct fake *f)
+{
+	unsigned n = 0;
+
+	cr_assert_eq(sfh_ledger_leases(f->ledger, count_lease, &n), 0);
+	return n;
+}
+
+static int count_row(void *ctx, const struct sfh_ledger_pair *row)
+{
+	(void)row;
+	++*(unsigned *)ctx;
+	return 0;
+}
+
+unsigned fake_rows(const struct fake *f)
+{
+	unsigned n = 0;
+
+	cr_assert_eq(sfh_ledger_pairs(f->ledger, count_row, &n), 0);
+	return n;
+}
+
+struct want_row {
+	const char *uuid;
+	struct sfh_ledger_pair *ret;
+};
+
+static int find_row(void *ctx, const struct sfh_ledger_pair *row)
+{
+	struct want_row *w = ctx;
+
+	if (strcmp(row->domain, w->uuid) != 0)
+		return 0;
+	*w->ret = *row;
+	return 1;
+}
+
+bool fake_row(const struct fake *f, const char *uuid, struct sfh_ledger_pair *ret)
+{
+	return sfh_ledger_pairs(f->ledger, find_row, &(struct want_row){ uuid, ret }) == 1;
+}
+
+void fake_assert_nothing_left(const struct fake *f)
+{
+	for (unsigned pf = 0; pf < FAKE_PFS; pf++)
+		for (unsigned vf = 0; vf < f->pf[pf].nvfs; vf++)
+			cr_expect_str_eq(fake_vf(f, pf, vf), ZEROED, "VF %u of pf%u", vf, pf);
+	cr_expect_eq(fake_leases(f), 0, "a lease is left");
+	cr_expect_eq(fake_entries(f), 0, "a steering entry is left");
+	cr_expect_eq(fake_rows(f), 0, "the ledger still shows a pair");
+	cr_expect_null(f->e.pairs, "a pair is left");
+	cr_expect_eq(sfh_engine_next(&f->e), UINT64_MAX, "something is still due");
+}

@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What the unit tests share: a directory tree that stands for sysfs, and a host
+ * (kernel, hypervisor, clock, listener) that records what the engine does to it,
+ * fails on request, and keeps state that can be asserted. */
+#ifndef SFHYBRID_TESTS_FAKES_H
+#define SFHYBRID_TESTS_FAKES_H
+
+#include <criterion/criterion.h>
+
+#include "ctl/engine/engine.h"
+
+/* --- files --------------------------------------------------------------------------- */
+/* A fresh directory; removed by tree_done(). */
+void tree_init(char dir[64]);
+void tree_done(const char *dir);
+/* Writes below dir, making the folders on the way. */
+void tree_write(const char *dir, const char *path, const char *text);
+void tree_link(const char *dir, const char *path, const char *target);
+void tree_mkdir(const char *dir, const char *path);
+/* What a file holds; "(none)" if it is not there. Valid until the fourth next call. */
+const char *tree_read(const char *dir, const char *path);
+
+/* --- the fake host ---------------------------------------------------------------------- */
+#define FAKE_PFS 2
+#define FAKE_VFS 8
+#define FAKE_ENTRIES 16
+#define FAKE_MS 1000000ull
+
+enum fake_op {
+	OP_VF_LIST,
+	OP_VF_GET,
+	OP_VF_SET,
+	OP_STANDBY_ATTACH,
+	OP_STAGE,
+	OP_ARM,
+	OP_DISARM,
+	OP_UNSTAGE,
+	OP_SEEN,
+	OP_WANT_PROOF,
+	OP_PROBE,
+	OP_PLUG,
+	OP_UNPLUG,
+	OP_MIGRATE,
+	_OP_MAX
+};
+
+struct fake_pf {
+	char name[16];
+	int ifindex;
+	unsigned nvfs;
+	bool can_park;
+	struct sfh_vf_config vf[FAKE_VFS];
+	char why_not[FAKE_VFS][48];
+};
+
+/* One steering entry, as BPF's maps would hold it. */
+struct fake_entry {
+	bool used;
+	struct sfh_guest_key key;
+	bool armed, on_first_frame, proof;
+};
+
+struct fake {
+	char dir[64];
+	struct sfh_ledger *ledger;
+	struct sfh_engine e;
+	struct fake_pf pf[FAKE_PFS]; /* "pf0" (ifindex 100) and "pf1" (101) */
+	struct fake_entry entry[FAKE_ENTRIES];
+	bool first_frame, address; /* what seen() says of every pair */
+
+	/* fail[op] is what the op returns from its `skip`th call on, `times` times
+	 * (-1: for ever). */
+	struct {
+		int code, skip, times;
+	} fail[_OP_MAX];
+	bool lie;     /* vf_set says yes and does nothing */
+	bool partial; /* a vf_set that fails has written the MAC, as do_setvfinfo() does */
+
+	char *calls; /* one line each, in order */
+	size_t ncalls, cap;
+
+	unsigned settled, nswitches;
+	struct sfh_switch last; /* the switch recorded last */
+	unsigned nmigrated;
+	int migrated; /* result of the last migration */
+	char migrated_error[256];
+	char progress[1024], log[4096]; /* all lines, warnings and worse */
+	char debug[256];		/* the last line of the lowest priority */
+};
+
+extern uint64_t fake_now; /* the engine's clock */
+
+#define GUEST "11111111-2222-3333-4444-555555555555"
+#define OTHER "99999999-2222-3333-4444-555555555555"
+extern const struct sfh_mac mac_a, mac_b, mac_c;
+
+/* A host with a network "blue" on pf0 (VLAN-parking, 2 VFs) and pf1. */
+struct fake *fake_new(void);
+void fake_free(struct fake *f);
+/* The same ledger and kernel state under a new engine: a restart of the agent. */
+void fake_restart(struct fake *f);
+
+/* Fails `op` with -code from its next call but `skip` on, `times` times. */
+void fake_fail(struct fake *f, enum fake_op op, int code, int skip, int times);
+void fake_heal(struct fake *f);
+
+/* Reports a guest of one NIC that is adopted, in VLAN 0, on pf0. */
+struct sfh_pair *fake_start(struct fake *f, const char *uuid, const struct sfh_mac *mac);
+struct sfh_guest_nic fake_nic(const struct sfh_mac *mac);
+struct sfh_guest_desc fake_guest(const char *uuid, const struct sfh_guest_nic *nics, size_t n);
+/* Takes the guest's pair through everything up to `state`. */
+struct sfh_pair *fake_pair_in(struct fake *f, enum sfh_pair_state state);
+struct sfh_pair *fake_second_in(struct fake *f, const char *uuid, const struct sfh_mac *mac,
+				enum sfh_pair_state state);
+void fake_event(struct fake *f, enum sfh_pair_event event);
+/* The clock moves on; everything due happens, in 1 ms steps if `fine`. */
+void fake_sleep(struct fake *f, uint64_t ms);
+void fake_first_frame(struct fake *f, struct sfh_pair *p);
+
+/* Lines of the record that begin so; and the record anew. */
+unsigned fake_count(const struct fake *f, const char *prefix);
+void fake_forget_calls(struct fake *f);
+/* Asserts that lines with these prefixes stand in the record in this order. */
+void fake_assert_order(const struct fake *f, ...) __attribute__((sentinel));
+
+const struct fake_entry *fake_entry_of(const struct fake *f, const struct sfh_pair *p);
+unsigned fake_entries(const struct fake *f);
+/* The VF's MAC and VLAN as text, "52:54:00:00:00:0a vlan 4094". */
+const char *fake_vf(const struct fake *f, unsigned pf, unsigned vf);
+unsigned fake_leases(const struct fake *f);
+unsigned fake_rows(const struct fake *f);
+bool fake_row(const struct fake *f, const char *uuid, struct sfh_ledger_pair *ret);
+/* Asserts that no VF has a MAC, no lease, no entry and no row is left. */
+void fake_assert_nothing_left(const struct fake *f);
+
+#define ZEROED "00:00:00:00:00:00 vlan 0"
+#define PARKED_A "52:54:00:00:00:0a vlan 4094"
+#define CARRIES_A "52:54:00:00:00:0a vlan 0"
+
+#define assert_state(p, s)                                                                         \
+	cr_assert_str_eq(sfh_pair_state_name((p)->state), sfh_pair_state_name(SFH_PAIR_##s))
+#define assert_reason(p, r)                                                                        \
+	cr_assert_str_eq(sfh_reason_name((p)->reason), sfh_reason_name(SFH_REASON_##r))
+
+#endif

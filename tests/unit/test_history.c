@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "ctl/core/history.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "tests/unit/fakes.h"
+
+static char dir[64], path[128];
+static struct sfh_history *h;
+
+static void init(void)
+{
+	struct sfh_error err = { 0 };
+
+	tree_init(dir);
+	(void)snprintf(path, sizeof(path), "%s/history.db", dir);
+	cr_assert_eq(sfh_history_open(path, true, &h, &err), 0, "%s", err.text);
+}
+
+static void fini(void)
+{
+	sfh_history_close(&h);
+	cr_assert_null(h);
+	tree_done(dir);
+}
+
+TestSuite(history, .init = init, .fini = fini, .timeout = 20);
+
+static struct sfh_switch a_switch(const char *uuid, const char *name, const char *cause)
+{
+	struct sfh_switch sw = { .wall_ms = 1700000000123ull, .mac = mac_a, .to_vf = true, .ok = true,
+				 .begin_ns = 5000000000ull, .end_ns = 5012345678ull };
+
+	(void)strcpy(sw.domain, uuid);
+	(void)strcpy(sw.domain_name, name);
+	(void)strcpy(sw.network, "blue");
+	(void)strcpy(sw.cause, cause);
+	(void)strcpy(sw.vf_bdf, "0000:04:10.2");
+	return sw;
+}
+
+struct rows {
+	size_t n;
+	struct sfh_history_row row[16];
+};
+
+static int add(void *ctx, const struct sfh_history_row *row)
+{
+	struct rows *r = ctx;
+
+	cr_assert_lt(r->n, SFH_ARRAY_SIZE(r->row));
+	r->row[r->n++] = *row;
+	return 0;
+}
+
+static struct rows *rows(const char *domain, unsigned limit)
+{
+	static struct rows r;
+
+	r.n = 0;
+	cr_assert_eq(sfh_history_rows(h, domain, limit, add, &r), 0);
+	return &r;
+}
+
+Test(history, every_field_there_and_back)
+{
+	struct sfh_switch sw = a_switch(GUEST, "web", "migration");
+	const struct sfh_history_row *row;
+
+	sw.to_vf = false;
+	sw.ok = false;
+	(void)strcpy(sw.error, "the guest did not let go");
+	cr_assert_eq(sfh_history_add(h, &sw, NULL), 0);
+	cr_assert_eq(rows(NULL, 0)->n, 1);
+	row = &rows(NULL, 0)->row[0];
+	cr_assert_eq(row->id, 1);
+	cr_assert_eq(row->wall_ms, 1700000000123ull);
+	cr_assert_str_eq(row->domain, GUEST);
+	cr_assert_str_eq(row->domain_name, "web");
+	cr_assert_str_eq(row->network, "blue");
+	cr_assert(sfh_mac_equal(&row->mac, &mac_a));
+	cr_assert_not(row->to_vf);
+	cr_assert_str_eq(row->cause, "migration");
+	cr_assert_str_eq(row->vf_bdf, "0000:04:10.2");
+	cr_assert_not(row->ok);
+	cr_assert_str_eq(row->error, "the guest did not let go");
+	cr_assert_float_eq(row->total_ms, 12.345, 0.0001);
+	cr_assert_str_eq(row->steps, "");
+}
+
+Test(history, steps_are_offsets_from_the_start)
+{
+	struct sfh_switch sw = a_switch(GUEST, "web", "start");
+
+	sw.steps[0] = (struct sfh_switch_step){ "leased", sw.begin_ns + 1500000 };
+	sw.steps[1] = (struct sfh_switch_step){ "plugged", sw.begin_ns + 950000000 };
+	sw.nsteps = 2;
+	cr_assert_eq(sfh_history_add(h, &sw, NULL), 0);
+	cr_assert_str_eq(rows(NULL, 0)->row[0].steps, "leased=1.5 plugged=950.0");
+	cr_assert(rows(NULL, 0)->row[0].to_vf && rows(NULL, 0)->row[0].ok);
+}
+
+Test(history, more_steps_than_the_row_has_room_for)
+{
+	struct sfh_switch sw = a_switch(GUEST, "web", "start");
+
+	for (unsigned i = 0; i < SFH_SWITCH_STEPS; i++)
+		sw.steps[i] = (struct sfh_switch_step){
+			"a-step-whose-name-is-much-longer-than-those-that-we-really-have",
+			sw.begin_ns + i
+		};
+	sw.nsteps = SFH_SWITCH_STEPS;
+	cr_assert_eq(sfh_history_add(h, &sw, NULL), 0);
+	cr_assert_eq(strlen(rows(NULL, 0)->row[0].steps), 511);
+}
+
+Test(history, by_name_or_uuid)
+{
+	struct sfh_switch web = a_switch(GUEST, "web", "start"), db = a_switch(OTHER, "db", "start");
+
+	cr_assert_eq(sfh_history_add(h, &web, NULL), 0);
+	cr_assert_eq(sfh_history_add(h, &db, NULL), 0);
+	cr_assert_eq(sfh_history_add(h, &web, NULL), 0);
+	cr_assert_eq(rows(NULL, 0)->n, 3);
+	cr_assert_eq(rows("web", 0)->n, 2);
+	cr_assert_eq(rows(OTHER, 0)->n, 1);
+	cr_assert_str_eq(rows(OTHER, 0)->row[0].domain_name, "db");
+	cr_assert_eq(rows("we", 0)->n, 0, "no part of a name");
+	cr_assert_eq(rows("%", 0)->n, 0, "no pattern");
+}
+
+Test(history, limit_takes_the_newest_oldest_first)
+{
+	char cause[8] = "c0";
+
+	for (int i = 0; i < 5; i++, cause[1]++) {
+		struct sfh_switch sw = a_switch(i % 2 ? OTHER : GUEST, i % 2 ? "db" : "web", cause);
+
+		cr_assert_eq(sfh_history_add(h, &sw, NULL), 0);
+	}
+	cr_assert_eq(rows(NULL, 2)->n, 2);
+	cr_assert_str_eq(rows(NULL, 2)->row[0].cause, "c3");
+	cr_assert_str_eq(rows(NULL, 2)->row[1].cause, "c4");
+	cr_assert_eq(rows("web", 2)->n, 2);
+	cr_assert_str_eq(rows("web", 2)->row[0].cause, "c2");
+	cr_assert_str_eq(rows("web", 2)->row[1].cause, "c4");
+	cr_assert_eq(rows(NULL, 99)->n, 5);
+}
+
+static int stop(void *ctx, const struct sfh_history_row *row)
+{
+	(void)row;
+	++*(int *)ctx;
+	return -ECANCELED;
+}
+
+Test(history, callback_stops)
+{
+	struct sfh_switch sw = a_switch(GUEST, "web", "start");
+	int calls = 0;
+
+	cr_assert_eq(sfh_history_add(h, &sw, NULL), 0);
+	cr_assert_eq(sfh_history_add(h, &sw, NULL), 0);
+	cr_assert_eq(sfh_history_rows(h, NULL, 0, stop, &calls), -ECANCELED);
+	cr_assert_eq(calls, 1);
+}
+
+Test(history, survives_and_is_read_beside_the_writer)
+{
+	struct sfh_switch sw = a_switch(GUEST, "web", "start");
+	struct sfh_history *reader = NULL;
+	struct rows r = { 0 };
+
+	cr_assert_eq(sfh_history_add(h, &sw, NULL), 0);
+	sfh_history_close(&h);
+	cr_assert_eq(sfh_history_open(path, true, &h, NULL), 0);
+	cr_assert_eq(sfh_history_open(path, false, &reader, NULL), 0);
+	cr_assert_eq(sfh_history_add(h, &sw, NULL), 0);
+	cr_assert_eq(sfh_history_rows(reader, NULL, 0, add, &r), 0);
+	cr_assert_eq(r.n, 2);
+	cr_assert_eq(r.row[1].id, 2, "numbers go on");
+	cr_assert_lt(sfh_history_add(reader, &sw, NULL), 0);
+	sfh_history_close(&reader);
+}
+
+Test(history, there_is_none_yet)
+{
+	struct sfh_history *none = NULL;
+	struct sfh_error err = { 0 };
+
+	cr_assert_eq(sfh_history_open("/nonexistent/history.db", false, &none, &err), -ENOENT);
+	cr_assert(strstr(err.text, "there is no history at "), "%s", err.text);
+	err = (struct sfh_error){ 0 };
+	cr_assert_eq(sfh_history_open("/nonexistent/history.db", true, &none, &err), -EIO);
+	cr_assert_null(none);
+	cr_assert(strstr(err.text, "cannot open the history at "), "%s", err.text);
+}
