@@ -70,7 +70,10 @@ host_start() {
 		# TCG emulates SVM and nested paging, so the host has KVM all the same.
 		args+=(-accel tcg,thread=multi -cpu EPYC,+svm,+npt)
 	fi
-	args+=(-name "$LAB-$host" -machine q35,kernel-irqchip=split -smp 2 -m "$MEMORY"
+	# Memory of a real host is there from the start. Here a first touch would fault
+	# twice, and a VF's pinning touches all of its guest's at once.
+	args+=(-name "$LAB-$host" -machine q35,kernel-irqchip=split,memory-backend=ram -smp 2 -m "$MEMORY"
+		-object "memory-backend-ram,id=ram,size=${MEMORY}M,prealloc=on,prealloc-threads=2"
 		-nodefaults -display none -rtc base=utc -chardev "file,id=console,path=$host.console,append=on" -serial chardev:console
 		-qmp "tcp:127.0.0.1:$(qmp_port "$host"),server=on,wait=off"
 		-device intel-iommu,intremap=on,caching-mode=on
