@@ -100,24 +100,12 @@ deps: ## install what building, testing and the lab need (idempotent; uses the m
 check-deps:
 	$(Q)tests/deps.sh ensure
 
-# --- install -----------------------------------------------------------------------
-.PHONY: install
-install: $(BINS) ## install into DESTDIR (PREFIX=/usr): agent, CLI, hook
-	$(Q)install -D -m 0755 $(B)/sfhybridd $(DESTDIR)$(PREFIX)/sbin/sfhybridd
-	$(Q)install -D -m 0755 $(B)/sfhybrid-ctl $(DESTDIR)$(PREFIX)/sbin/sfhybrid-ctl
-	$(Q)install -D -m 0755 $(B)/50-sfhybrid $(DESTDIR)$(SYSCONFDIR)/libvirt/hooks/qemu.d/50-sfhybrid
-	$(Q)install -D -m 0644 docs/sfhybrid-ctl.8 $(DESTDIR)$(PREFIX)/share/man/man8/sfhybrid-ctl.8
-	$(Q)install -D -m 0644 docs/sfhybridd.8 $(DESTDIR)$(PREFIX)/share/man/man8/sfhybridd.8
-
-.PHONY: uninstall
-uninstall: ## remove what install put there
-	$(Q)rm -f $(DESTDIR)$(PREFIX)/sbin/sfhybridd $(DESTDIR)$(PREFIX)/sbin/sfhybrid-ctl \
-		$(DESTDIR)$(SYSCONFDIR)/libvirt/hooks/qemu.d/50-sfhybrid \
-		$(DESTDIR)$(PREFIX)/share/man/man8/sfhybrid-ctl.8 $(DESTDIR)$(PREFIX)/share/man/man8/sfhybridd.8
+# --- install: what goes where is in dist/install.mk ---------------------------------
+include dist/install.mk
 
 .PHONY: clean
 clean: ## remove what was built, keep the lab's cached root filesystem
-	$(Q)rm -rf $(B)/obj $(B)/bpf $(B)/gen $(B)/tests $(B)/*.a $(BINS) $(BENCH_BINS)
+	$(Q)rm -rf $(B)/obj $(B)/bpf $(B)/gen $(B)/dist $(B)/tests $(B)/*.a $(BINS) $(BENCH_BINS)
 
 .PHONY: distclean
 distclean: ## remove build/ altogether

@@ -7,7 +7,7 @@ test: check-deps ## unit, BPF and network-namespace tests (minutes; needs root)
 
 .PHONY: test-suites
 test-suites: all
-	$(Q)tests/run-suites.sh test-unit test-bpf test-netns
+	$(Q)tests/run-suites.sh test-unit test-bpf test-netns test-install
 
 .PHONY: test-faults
 test-faults: check-deps ## seed faults one at a time; each must turn its named test red

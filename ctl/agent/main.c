@@ -127,6 +127,8 @@ static int start(struct sfh_agent *a, struct sfh_error *err)
 		r = sd_event_add_signal(a->loop, NULL, SIGTERM, on_signal, a);
 	if (r >= 0)
 		r = sd_event_add_signal(a->loop, NULL, SIGINT, on_signal, a);
+	if (r >= 0) /* tells systemd that the loop turns; nothing if no WatchdogSec= */
+		r = sd_event_set_watchdog(a->loop, true);
 	if (r >= 0) /* accuracy 1 us: the default of 250 ms would dwarf what is measured */
 		r = sd_event_add_time(a->loop, &a->timer, CLOCK_MONOTONIC, UINT64_MAX, 1, on_timer,
 				      a);

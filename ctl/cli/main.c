@@ -83,6 +83,23 @@ static void verb_usage(const struct sfh_verb *v, FILE *to)
 				      options[i].value ? options[i].value : "", options[i].help);
 }
 
+/* The tables as text, for what is generated from them at build time (dist/):
+ *   verb<TAB>NAME<TAB>SYNOPSIS<TAB>OPTIONS<TAB>HELP<TAB>yes|no (in this version)
+ *   option<TAB>NAME<TAB>VALUE<TAB>HELP */
+static void print_tables(void)
+{
+	for (size_t v = 0; v < sfh_nverbs; v++) {
+		(void)printf("verb\t%s\t%s\t", sfh_verbs[v].name, sfh_verbs[v].synopsis);
+		for (size_t o = 0, n = 0; o < SFH_ARRAY_SIZE(options); o++)
+			if (sfh_verbs[v].options & options[o].bit)
+				(void)printf("%s%s", n++ ? " " : "", options[o].name);
+		(void)printf("\t%s\t%s\n", sfh_verbs[v].help, sfh_verbs[v].run ? "yes" : "no");
+	}
+	for (size_t o = 0; o < SFH_ARRAY_SIZE(options); o++)
+		(void)printf("option\t%s\t%s\t%s\n", options[o].name,
+			     options[o].value ? options[o].value : "", options[o].help);
+}
+
 static int bad_usage(const struct sfh_verb *v, const char *what, const char *arg)
 {
 	(void)fprintf(stderr, "sfhybrid-ctl: %s '%s'\n", what, arg);
@@ -179,6 +196,9 @@ int main(int argc, char **argv)
 				verb_usage(verb, stdout);
 			else
 				usage(stdout);
+			return SFH_EXIT_OK;
+		} else if (!options_end && !verb && strcmp(argv[i], "--tables") == 0) {
+			print_tables();
 			return SFH_EXIT_OK;
 		} else if (!options_end && !verb && strcmp(argv[i], "--version") == 0) {
 			return sfh_cli_version(&cli);
