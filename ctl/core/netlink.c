@@ -106,23 +106,13 @@ static uint16_t vlan_proto(uint16_t v)
 	return v ? v : ETH_P_8021Q;
 }
 
-int sfh_nl_vf_get(struct sfh_nl *nl, int pf_ifindex, unsigned vf, struct sfh_vf_config *ret,
-		  struct sfh_error *err)
+static void fill_vf(struct rtnl_link_vf *info, struct sfh_vf_config *ret)
 {
-	_cleanup_(link_putp) struct rtnl_link *link = NULL;
-	struct rtnl_link_vf *info;
 	struct nl_addr *addr;
 	struct nl_vf_rate rate;
 	nl_vf_vlans_t *vlans;
 	uint32_t v;
-	int r = rtnl_link_get_kernel(nl->sock, pf_ifindex, NULL, &link);
 
-	if (r < 0)
-		return sfh_err(err, nl_errno(r), "the PF with ifindex %d is gone: %s", pf_ifindex,
-			       nl_geterror(r));
-	info = rtnl_link_vf_get(link, vf);
-	if (!info)
-		return sfh_err(err, -ENODEV, "'%s' has no VF %u", rtnl_link_get_name(link), vf);
 	*ret = (struct sfh_vf_config){ 0 };
 	if (rtnl_link_vf_get_addr(info, &addr) == 0 && nl_addr_get_len(addr) == 6) {
 		memcpy(ret->mac.b, nl_addr_get_binary_addr(addr), 6);
@@ -154,8 +144,44 @@ int sfh_nl_vf_get(struct sfh_nl *nl, int pf_ifindex, unsigned vf, struct sfh_vf_
 		ret->max_tx = rate.max_tx_rate;
 		ret->known |= SFH_VF_RATE;
 	}
+}
+
+int sfh_nl_vf_get(struct sfh_nl *nl, int pf_ifindex, unsigned vf, struct sfh_vf_config *ret,
+		  struct sfh_error *err)
+{
+	_cleanup_(link_putp) struct rtnl_link *link = NULL;
+	struct rtnl_link_vf *info;
+	int r = rtnl_link_get_kernel(nl->sock, pf_ifindex, NULL, &link);
+
+	if (r < 0)
+		return sfh_err(err, nl_errno(r), "the PF with ifindex %d is gone: %s", pf_ifindex,
+			       nl_geterror(r));
+	info = rtnl_link_vf_get(link, vf);
+	if (!info)
+		return sfh_err(err, -ENODEV, "'%s' has no VF %u", rtnl_link_get_name(link), vf);
+	fill_vf(info, ret);
 	rtnl_link_vf_put(info);
 	return 0;
+}
+
+int sfh_nl_vf_list(struct sfh_nl *nl, int pf_ifindex, struct sfh_vf_config *cfgs, unsigned n,
+		   struct sfh_error *err)
+{
+	_cleanup_(link_putp) struct rtnl_link *link = NULL;
+	int r = rtnl_link_get_kernel(nl->sock, pf_ifindex, NULL, &link);
+
+	if (r < 0)
+		return sfh_err(err, nl_errno(r), "the PF with ifindex %d is gone: %s", pf_ifindex,
+			       nl_geterror(r));
+	for (unsigned i = 0; i < n; i++) {
+		struct rtnl_link_vf *info = rtnl_link_vf_get(link, i);
+
+		if (!info)
+			return (int)i;
+		fill_vf(info, &cfgs[i]);
+		rtnl_link_vf_put(info);
+	}
+	return (int)n;
 }
 
 /* Sends and waits for the acknowledgement; frees nothing. */

@@ -43,6 +43,9 @@ struct sfh_vf_config {
 /* Reads what the kernel says of VF `vf`. -ENODEV: no such PF or VF. */
 int sfh_nl_vf_get(struct sfh_nl *nl, int pf_ifindex, unsigned vf, struct sfh_vf_config *ret,
 		  struct sfh_error *err);
+/* The first n VFs of a PF with one question; returns how many there are of them. */
+int sfh_nl_vf_list(struct sfh_nl *nl, int pf_ifindex, struct sfh_vf_config *cfgs, unsigned n,
+		   struct sfh_error *err);
 /* All that `what` names in one message. The kernel hands the settings to the
  * driver one after the other and stops at the first refusal. */
 int sfh_nl_vf_set(struct sfh_nl *nl, int pf_ifindex, unsigned vf, unsigned what,
