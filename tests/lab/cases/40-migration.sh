@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Migrations, and what may go wrong around them.
+# shellcheck shell=bash
+
+migrate() { # FROM TO
+	ctl "$1" migrate "$DOM" "$(uri_of "$2")" --persistent --undefinesource
+	arrived "$1" "$2"
+}
+
+# arrived FROM TO: accelerated there, nothing of it here.
+arrived() {
+	wait_vf "$2" "$DOM" || fail "not accelerated on $2: state '$(pair "$2" "$DOM" state)', reason '$(pair "$2" "$DOM" reason)'"
+	expect "$1: a VF still has a MAC" no_vf_has_a_mac "$1"
+	expect "$1: not all VFs are free" all_vfs_free "$1"
+	is "$1: pair" '' "$(pair "$1" "$DOM" state)"
+	is "$1: domains" '' "$(on "$1" virsh -q list --all --name)"
+	vf_line "$2" "$(pair "$2" "$DOM" vf)" | grep -q "$MAC"
+	is "$2: live hostdevs" 1 "$(live_xml "$2" "$DOM" hostdev | grep -c '<hostdev')"
+	is "$2: persistent hostdevs" '' "$(saved_xml "$2" "$DOM" hostdev)"
+	guest_netdevs "$2" "$DOM" | grep -q ' primary igbvf '
+}
+
+declare_case migrate_there_and_back guest "live migration there and back: accelerated each time, VF freed behind it" within=180
+migrate_there_and_back() {
+	local began
+	prober_start "$IP" "$(mktemp)"
+	sleep 0.5
+	began=$(now_ns)
+	migrate host1 host2
+	sleep "$SETTLE"
+	few_lost "$began" 250 5000
+	began=$(now_ns)
+	migrate host2 host1
+	sleep "$SETTLE"
+	few_lost "$began" 250 5000
+}
+
+declare_case client_dies guest "a client that dies during migrate does not stop it" within=180
+client_dies() {
+	local line client
+	while IFS= read -r line; do
+		echo "$line"
+		[[ $line != Prepare* ]] || break
+	done < <(exec "$REPO/tests/lab/lab" exec -n host1 sfhybrid-ctl migrate "$DOM" "$(uri_of host2)" --persistent --undefinesource)
+	client=$!
+	kill -KILL "$client"
+	expect "sfhybrid-ctl lives on without its caller" wait_for 10 no_client
+	is "domain on host1" running "$(on host1 virsh -q domstate "$DOM")"
+	expect "the guest did not arrive within 90 s" wait_for 90 has_state host2 "$DOM" vf
+	arrived host1 host2
+	migrate host2 host1
+}
+no_client() { ! on host1 pgrep -x sfhybrid-ctl; }
+
+declare_case plain_migrate_refused guest "plain virsh migrate of an accelerated guest is refused with the command to use"
+plain_migrate_refused() {
+	local began said vf
+	vf=$(pair host1 "$DOM" vf)
+	prober_start "$IP" "$(mktemp)"
+	sleep 0.5
+	began=$(now_ns)
+	if said=$(on host1 virsh migrate --live "$DOM" "$(uri_of host2)" 2>&1); then
+		fail "virsh migrate succeeded: $said"
+	fi
+	echo "$said"
+	grep -q "sfhybrid-ctl migrate $DOM" <<<"$said" || fail "no hint to 'sfhybrid-ctl migrate' in: $said"
+	sleep "$SETTLE"
+	few_lost "$began" 5 1000
+	is "state" vf "$(pair host1 "$DOM" state)"
+	is "VF" "$vf" "$(pair host1 "$DOM" vf)"
+	is "domains on host2" '' "$(on host2 virsh -q list --all --name)"
+}
+
+declare_case agent_killed guest "agent killed, guest destroyed meanwhile: the next agent gives everything back" leaves=net
+agent_killed() {
+	# shellcheck disable=SC2016 # for the host's shell
+	on host1 sh -c 'kill -9 $(/usr/lib/sfhybrid-lab/agent pid)'
+	reachable "$IP"
+	vf_macs host1 | grep -q "$MAC"
+	on host1 virsh destroy "$DOM"
+	on host1 virsh undefine "$DOM"
+	on host1 /usr/lib/sfhybrid-lab/agent start
+	expect "a VF still has the guest's MAC" wait_for 15 no_vf_has_a_mac host1
+	expect "not all VFs are free" wait_for 10 all_vfs_free host1
+	is "leases and pairs" 0 "$(on host1 sqlite3 /run/sfhybrid/ledger.db \
+		'select (select count(*) from leases) + (select count(*) from pairs)')"
+}
