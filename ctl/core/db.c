@@ -28,9 +28,12 @@ static int user_version(sqlite3 *db, int *ret)
 static int create_schema(sqlite3 *db, int schema, const char *ddl)
 {
 	char stamp[64];
-	int rc = sqlite3_exec(db, ddl, NULL, NULL, NULL);
+	int rc = sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL, NULL);
 
-	(void)snprintf(stamp, sizeof(stamp), "PRAGMA user_version = %d", schema);
+	/* One transaction: tables without a stamp could never be opened again. */
+	(void)snprintf(stamp, sizeof(stamp), "PRAGMA user_version = %d; COMMIT", schema);
+	if (rc == SQLITE_OK)
+		rc = sqlite3_exec(db, ddl, NULL, NULL, NULL);
 	return rc == SQLITE_OK ? sqlite3_exec(db, stamp, NULL, NULL, NULL) : rc;
 }
 

@@ -18,10 +18,15 @@ static const char ddl[] =
 	"  bridged INT NOT NULL, parklink INT NOT NULL);"
 	"CREATE TABLE vfs (pf TEXT NOT NULL, vf INT NOT NULL, bdf TEXT NOT NULL UNIQUE,"
 	"  orig_driver TEXT NOT NULL, PRIMARY KEY (pf, vf));"
+	"CREATE TABLE slots (pf TEXT NOT NULL, vf INT NOT NULL, bdf TEXT NOT NULL,"
+	"  class TEXT NOT NULL, why TEXT NOT NULL, PRIMARY KEY (pf, vf));"
 	"CREATE TABLE leases (pf TEXT NOT NULL, vf INT NOT NULL, bdf TEXT NOT NULL UNIQUE,"
 	"  domain TEXT NOT NULL, mac TEXT NOT NULL, vlan INT NOT NULL, reserved INT NOT NULL,"
-	"  orig_mac TEXT NOT NULL, orig_vlan INT NOT NULL, orig_spoofchk INT NOT NULL,"
-	"  orig_trust INT NOT NULL, PRIMARY KEY (pf, vf), UNIQUE (pf, mac, vlan));"
+	"  changed INT NOT NULL, refused INT NOT NULL,"
+	"  orig_mac TEXT NOT NULL, orig_vlan INT NOT NULL, orig_qos INT NOT NULL,"
+	"  orig_proto INT NOT NULL, orig_spoofchk INT NOT NULL, orig_trust INT NOT NULL,"
+	"  orig_link_state INT NOT NULL, orig_min_tx INT NOT NULL, orig_max_tx INT NOT NULL,"
+	"  orig_known INT NOT NULL, PRIMARY KEY (pf, vf), UNIQUE (pf, mac, vlan));"
 	"CREATE TABLE pairs (domain TEXT NOT NULL, mac TEXT NOT NULL, domain_name TEXT NOT NULL,"
 	"  vlan INT NOT NULL, network TEXT NOT NULL, pf TEXT NOT NULL, pf_ifindex INT NOT NULL,"
 	"  standby TEXT NOT NULL, state TEXT NOT NULL, reason TEXT NOT NULL, vf_bdf TEXT NOT NULL,"
@@ -95,7 +100,9 @@ int sfh_ledger_pf_put(struct sfh_ledger *l, const struct sfh_ledger_pf *row, str
 
 int sfh_ledger_pf_del(struct sfh_ledger *l, const char *dev, struct sfh_error *err)
 {
-	return sfh_db_run(l->db, err, "DELETE FROM pfs WHERE dev = ?", "s", dev);
+	int r = sfh_db_run(l->db, err, "DELETE FROM slots WHERE pf = ?", "s", dev);
+
+	return r < 0 ? r : sfh_db_run(l->db, err, "DELETE FROM pfs WHERE dev = ?", "s", dev);
 }
 
 int sfh_ledger_vf_put(struct sfh_ledger *l, const char *pf, unsigned vf, const struct sfh_bdf *bdf,
@@ -194,36 +201,110 @@ int sfh_ledger_vfs(struct sfh_ledger *l, int (*cb)(void *ctx, const struct sfh_l
 	return walk(l, "SELECT * FROM vfs ORDER BY pf, vf", fill_vf, &(struct vf_walk){ cb, ctx });
 }
 
-static int lease_write(struct sfh_ledger *l, const char *verb, const struct sfh_lease *lease,
+/* --- slots ---------------------------------------------------------------------------- */
+
+int sfh_ledger_slot_put(struct sfh_ledger *l, const struct sfh_ledger_slot *row,
+			struct sfh_error *err)
+{
+	char bdf[SFH_BDF_STRLEN];
+
+	return sfh_db_run(l->db, err, "INSERT OR REPLACE INTO slots VALUES (?,?,?,?,?)", "sisss",
+			  row->pf, (int)row->vf, sfh_bdf_format(&row->bdf, bdf), row->class,
+			  row->why);
+}
+
+int sfh_ledger_slots_put(struct sfh_ledger *l, const char *pf, const struct sfh_ledger_slot *rows,
+			 size_t n, struct sfh_error *err)
+{
+	/* Another thread's rows may be in it as well: it is always committed. */
+	int r = sfh_db_run(l->db, err, "BEGIN", "");
+
+	if (r < 0)
+		return r;
+	r = sfh_db_run(l->db, err, "DELETE FROM slots WHERE pf = ?", "s", pf);
+	for (size_t i = 0; i < n && r == 0; i++)
+		r = sfh_ledger_slot_put(l, &rows[i], err);
+	if (sfh_db_run(l->db, err, "COMMIT", "") < 0 && r == 0)
+		r = -EIO;
+	return r;
+}
+
+struct slot_walk {
+	int (*cb)(void *, const struct sfh_ledger_slot *);
+	void *ctx;
+};
+
+static int fill_slot(sqlite3_stmt *s, void *arg)
+{
+	struct slot_walk *w = arg;
+	struct sfh_ledger_slot row = { .vf = (unsigned)sqlite3_column_int(s, 1) };
+	char bdf[SFH_BDF_STRLEN];
+
+	sfh_db_text(s, 0, row.pf, sizeof(row.pf));
+	sfh_db_text(s, 2, bdf, sizeof(bdf));
+	(void)sfh_bdf_parse(bdf, &row.bdf);
+	sfh_db_text(s, 3, row.class, sizeof(row.class));
+	sfh_db_text(s, 4, row.why, sizeof(row.why));
+	return w->cb(w->ctx, &row);
+}
+
+int sfh_ledger_slots(struct sfh_ledger *l,
+		     int (*cb)(void *ctx, const struct sfh_ledger_slot *row), void *ctx)
+{
+	return walk(l, "SELECT * FROM slots ORDER BY pf, vf", fill_slot,
+		    &(struct slot_walk){ cb, ctx });
+}
+
+/* --- leases ----------------------------------------------------------------------------- */
+
+#define LEASE_COLUMNS                                                                              \
+	"pf, vf, bdf, domain, mac, vlan, reserved, changed, refused, orig_mac, orig_vlan, "        \
+	"orig_qos, orig_proto, orig_spoofchk, orig_trust, orig_link_state, orig_min_tx, "          \
+	"orig_max_tx, orig_known"
+#define LEASE_INSERT                                                                               \
+	"INSERT INTO leases (" LEASE_COLUMNS ") VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
+/* Not REPLACE: that would remove whoever else has the MAC. */
+#define LEASE_UPSERT                                                                               \
+	LEASE_INSERT " ON CONFLICT (pf, vf) DO UPDATE SET bdf = excluded.bdf, "                    \
+		     "domain = excluded.domain, mac = excluded.mac, vlan = excluded.vlan, "        \
+		     "reserved = excluded.reserved, changed = excluded.changed, "                  \
+		     "refused = excluded.refused, orig_mac = excluded.orig_mac, "                  \
+		     "orig_vlan = excluded.orig_vlan, orig_qos = excluded.orig_qos, "              \
+		     "orig_proto = excluded.orig_proto, orig_spoofchk = excluded.orig_spoofchk, "  \
+		     "orig_trust = excluded.orig_trust, "                                          \
+		     "orig_link_state = excluded.orig_link_state, "                                \
+		     "orig_min_tx = excluded.orig_min_tx, orig_max_tx = excluded.orig_max_tx, "    \
+		     "orig_known = excluded.orig_known"
+
+static int lease_write(struct sfh_ledger *l, const char *sql, const struct sfh_lease *lease,
 		       struct sfh_error *err)
 {
-	char sql[96], bdf[SFH_BDF_STRLEN], mac[SFH_MAC_STRLEN], orig[SFH_MAC_STRLEN];
+	char bdf[SFH_BDF_STRLEN], mac[SFH_MAC_STRLEN], orig[SFH_MAC_STRLEN], who[SFH_MAC_STRLEN];
+	const struct sfh_vf_config *o = &lease->orig;
+	struct sfh_error why = { 0 };
+	int r = sfh_db_run(l->db, &why, sql, "sisssiiiisiiiiiilli", lease->pf, (int)lease->vf,
+			   sfh_bdf_format(&lease->bdf, bdf), lease->domain,
+			   sfh_mac_format(&lease->mac, mac), lease->vlan, lease->reserved,
+			   (int)lease->changed, (int)lease->refused, sfh_mac_format(&o->mac, orig),
+			   o->vlan, o->qos, o->proto, o->spoofchk, o->trust, (int)o->link_state,
+			   (int64_t)o->min_tx, (int64_t)o->max_tx, (int)o->known);
 
-	(void)snprintf(sql, sizeof(sql), "%s INTO leases VALUES (?,?,?,?,?,?,?,?,?,?,?)", verb);
-	return sfh_db_run(l->db, err, sql, "sisssiisiii", lease->pf, (int)lease->vf,
-			  sfh_bdf_format(&lease->bdf, bdf), lease->domain,
-			  sfh_mac_format(&lease->mac, mac), lease->vlan, lease->reserved,
-			  sfh_mac_format(&lease->orig.mac, orig), lease->orig.vlan,
-			  lease->orig.spoofchk, lease->orig.trust);
+	if (r == -EBUSY)
+		return sfh_err(err, -EBUSY, "VF %u of '%s', or %s in VLAN %u on it, has a lease already",
+			       lease->vf, lease->pf, sfh_mac_format(&lease->mac, who), lease->vlan);
+	return r < 0 ? sfh_err(err, r, "%s", why.text) : 0;
 }
 
 int sfh_ledger_lease_add(struct sfh_ledger *l, const struct sfh_lease *lease,
 			 struct sfh_error *err)
 {
-	char mac[SFH_MAC_STRLEN];
-	struct sfh_error why = { 0 };
-	int r = lease_write(l, "INSERT", lease, &why);
-
-	if (r == -EBUSY)
-		return sfh_err(err, -EBUSY, "VF %u of '%s', or %s in VLAN %u on it, has a lease already",
-			       lease->vf, lease->pf, sfh_mac_format(&lease->mac, mac), lease->vlan);
-	return r < 0 ? sfh_err(err, r, "%s", why.text) : 0;
+	return lease_write(l, LEASE_INSERT, lease, err);
 }
 
 int sfh_ledger_lease_update(struct sfh_ledger *l, const struct sfh_lease *lease,
 			    struct sfh_error *err)
 {
-	return lease_write(l, "REPLACE", lease, err);
+	return lease_write(l, LEASE_UPSERT, lease, err);
 }
 
 int sfh_ledger_lease_del(struct sfh_ledger *l, const char *pf, unsigned vf, struct sfh_error *err)
@@ -244,9 +325,17 @@ static int fill_lease(sqlite3_stmt *s, void *arg)
 		.vf = (unsigned)sqlite3_column_int(s, 1),
 		.vlan = (uint16_t)sqlite3_column_int(s, 5),
 		.reserved = sqlite3_column_int(s, 6),
-		.orig = { .vlan = (uint16_t)sqlite3_column_int(s, 8),
-			  .spoofchk = sqlite3_column_int(s, 9),
-			  .trust = sqlite3_column_int(s, 10) },
+		.changed = (unsigned)sqlite3_column_int(s, 7),
+		.refused = (unsigned)sqlite3_column_int(s, 8),
+		.orig = { .vlan = (uint16_t)sqlite3_column_int(s, 10),
+			  .qos = (uint8_t)sqlite3_column_int(s, 11),
+			  .proto = (uint16_t)sqlite3_column_int(s, 12),
+			  .spoofchk = sqlite3_column_int(s, 13),
+			  .trust = sqlite3_column_int(s, 14),
+			  .link_state = (uint32_t)sqlite3_column_int(s, 15),
+			  .min_tx = (uint32_t)sqlite3_column_int64(s, 16),
+			  .max_tx = (uint32_t)sqlite3_column_int64(s, 17),
+			  .known = (unsigned)sqlite3_column_int(s, 18) },
 	};
 	char text[SFH_MAC_STRLEN];
 
@@ -256,7 +345,7 @@ static int fill_lease(sqlite3_stmt *s, void *arg)
 	sfh_db_text(s, 3, lease.domain, sizeof(lease.domain));
 	sfh_db_text(s, 4, text, sizeof(text));
 	(void)sfh_mac_parse(text, &lease.mac);
-	sfh_db_text(s, 7, text, sizeof(text));
+	sfh_db_text(s, 9, text, sizeof(text));
 	(void)sfh_mac_parse(text, &lease.orig.mac);
 	return w->cb(w->ctx, &lease);
 }
@@ -264,7 +353,7 @@ static int fill_lease(sqlite3_stmt *s, void *arg)
 int sfh_ledger_leases(struct sfh_ledger *l, int (*cb)(void *ctx, const struct sfh_lease *lease),
 		      void *ctx)
 {
-	return walk(l, "SELECT * FROM leases ORDER BY pf, vf", fill_lease,
+	return walk(l, "SELECT " LEASE_COLUMNS " FROM leases ORDER BY pf, vf", fill_lease,
 		    &(struct lease_walk){ cb, ctx });
 }
 

@@ -74,6 +74,23 @@ struct sfh_ledger_vf {
 int sfh_ledger_vfs(struct sfh_ledger *l, int (*cb)(void *ctx, const struct sfh_ledger_vf *row),
 		   void *ctx);
 
+/* The pool's view of a VF that nobody has a lease for; written when the pool looks
+ * at the PF, so that `status` can say what the agent thinks. */
+struct sfh_ledger_slot {
+	char pf[16];
+	unsigned vf;
+	struct sfh_bdf bdf;
+	char class[12]; /* "free", "landing", "excluded" */
+	char why[48];	/* of an excluded one */
+};
+/* Takes the place of all rows of that PF. */
+int sfh_ledger_slots_put(struct sfh_ledger *l, const char *pf, const struct sfh_ledger_slot *rows,
+			 size_t n, struct sfh_error *err);
+int sfh_ledger_slot_put(struct sfh_ledger *l, const struct sfh_ledger_slot *row,
+			struct sfh_error *err);
+int sfh_ledger_slots(struct sfh_ledger *l,
+		     int (*cb)(void *ctx, const struct sfh_ledger_slot *row), void *ctx);
+
 /* --- leases ------------------------------------------------------------------------ */
 struct sfh_lease {
 	char pf[16];
@@ -83,13 +100,16 @@ struct sfh_lease {
 	struct sfh_mac mac;
 	uint16_t vlan;
 	bool reserved; /* for a guest that is still arriving */
+	unsigned changed; /* SFH_VF_…: what beside MAC and VLAN it is told, and gets back */
+	unsigned refused; /* of them, optional ones that the driver did not take */
 	struct sfh_vf_config orig; /* what release puts back, but for the MAC */
 };
 
 /* -EBUSY: that VF, or that MAC on that PF and VLAN, has a lease already. */
 int sfh_ledger_lease_add(struct sfh_ledger *l, const struct sfh_lease *lease,
 			 struct sfh_error *err);
-/* A reservation becomes a lease (or is saved again with other originals). */
+/* A reservation becomes a lease (or is saved again with other originals). -EBUSY
+ * as above. */
 int sfh_ledger_lease_update(struct sfh_ledger *l, const struct sfh_lease *lease,
 			    struct sfh_error *err);
 /* 0 also when there is none. */

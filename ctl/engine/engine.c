@@ -145,6 +145,28 @@ void sfh_pair_save(struct sfh_engine *e, const struct sfh_pair *p)
 		sfh_engine_log(e, LOG_WARNING, "the ledger misses %s: %s", p->domain_name, err.text);
 }
 
+static struct sfh_migration *migration_of(const struct sfh_engine *e, const char *uuid)
+{
+	for (struct sfh_migration *m = e->migrations; m; m = m->next)
+		if (strcmp(m->domain, uuid) == 0)
+			return m;
+	return NULL;
+}
+
+/* A guest that stops before libvirt was asked to migrate it ends the migration.
+ * Once libvirt was asked, libvirt says how it ended. */
+static void end_migration_of_nobody(struct sfh_engine *e, const char *uuid)
+{
+	const struct sfh_migration *m = migration_of(e, uuid);
+
+	if (!m || m->performing)
+		return;
+	for (const struct sfh_pair *p = e->pairs; p; p = p->next)
+		if (strcmp(p->domain, uuid) == 0)
+			return;
+	sfh_engine_migrated(e, uuid, -ESRCH, "the guest stopped before it was migrated");
+}
+
 void sfh_pair_forget(struct sfh_engine *e, struct sfh_pair *p)
 {
 	char uuid[SFH_UUID_STRLEN];
@@ -158,6 +180,7 @@ void sfh_pair_forget(struct sfh_engine *e, struct sfh_pair *p)
 		}
 	free(p);
 	e->listener->settled(e->listener_ctx, uuid);
+	end_migration_of_nobody(e, uuid);
 }
 
 static void fill_place(struct sfh_pair *p, const struct sfh_engine_network *net,
@@ -246,9 +269,9 @@ static void take_over(struct sfh_engine *e, struct sfh_pair *p, const struct sfh
 	}
 	p->negotiated = true;
 	p->state = SFH_PAIR_VF;
-	if (!p->has_lease)
-		sfh_engine_log(e, LOG_WARNING, "%s has a VF that the ledger does not know",
-			       p->domain_name);
+	if (!p->has_lease && sfh_pool_adopt(e, p, &nic->vf, &err) < 0)
+		sfh_engine_log(e, LOG_WARNING, "%s has a VF without a lease: %s", p->domain_name,
+			       err.text);
 	else if (sfh_pool_unpark(e, p, &err) < 0 || e->kernel->disarm(e->kernel_ctx, p, &err) < 0)
 		sfh_engine_log(e, LOG_WARNING, "%s", err.text);
 }
@@ -261,8 +284,13 @@ void sfh_engine_guest_running(struct sfh_engine *e, const struct sfh_guest_desc 
 		struct sfh_error err = { 0 };
 		struct sfh_pair *p;
 
-		if (!net || !pf_ifindex(net, nic->pf) || sfh_engine_pair(e, guest->uuid, &nic->mac))
+		if (!net || !pf_ifindex(net, nic->pf))
 			continue;
+		p = sfh_engine_pair(e, guest->uuid, &nic->mac);
+		if (p) { /* known: libvirtd came back, or said it twice */
+			p->adopted = nic->adopted;
+			continue;
+		}
 		p = pair_new(e, guest, nic);
 		if (!p)
 			return;
@@ -277,6 +305,8 @@ void sfh_engine_guest_running(struct sfh_engine *e, const struct sfh_guest_desc 
 			take_over(e, p, nic);
 		sfh_pair_save(e, p);
 		sfh_pair_dispatch(e, p, SFH_EV_CONSIDER, found ? "agent-start" : "start");
+		if (p->state == SFH_PAIR_VF && p->held) /* the last agent had begun it */
+			sfh_pair_dispatch(e, p, SFH_EV_HOLD, "request");
 	}
 }
 
@@ -416,24 +446,22 @@ unsigned sfh_engine_sweep(struct sfh_engine *e)
 	return given_back;
 }
 
-/* --- migration (source) ---------------------------------------------------------------------------- */
-
-static struct sfh_migration *migration_of(const struct sfh_engine *e, const char *uuid)
-{
-	for (struct sfh_migration *m = e->migrations; m; m = m->next)
-		if (strcmp(m->domain, uuid) == 0)
-			return m;
-	return NULL;
-}
+/* --- migration (source) ----------------------------------------------------------------------------- */
 
 int sfh_engine_migrate(struct sfh_engine *e, const char *uuid, const char *uri,
 		       struct sfh_error *err)
 {
+	char m_uuid[SFH_UUID_STRLEN]; /* outlives the migration and its pairs */
 	struct sfh_migration *m;
-	bool any = false;
+	bool any = false, arriving = false;
 
 	for (const struct sfh_pair *p = e->pairs; p; p = p->next)
-		any |= strcmp(p->domain, uuid) == 0;
+		if (strcmp(p->domain, uuid) == 0) {
+			any = true;
+			arriving |= p->state == SFH_PAIR_ARRIVING;
+		}
+	if (arriving)
+		return sfh_err(err, -EBUSY, "the domain is still arriving here; try again when it runs");
 	if (!any)
 		return sfh_err(err, -ENOENT,
 			       "the domain has no NIC on a hybrid network that is up here; use 'virsh "
@@ -448,10 +476,16 @@ int sfh_engine_migrate(struct sfh_engine *e, const char *uuid, const char *uri,
 		return sfh_err(err, -EINVAL, "the destination's URI is too long");
 	}
 	(void)sfh_strcpy(m->domain, sizeof(m->domain), uuid);
+	(void)sfh_strcpy(m_uuid, sizeof(m_uuid), uuid);
 	m->next = e->migrations;
 	e->migrations = m;
 	e->listener->progress(e->listener_ctx, uuid, "Begin: the guest goes to its standby leg");
-	sfh_engine_guest_event(e, uuid, SFH_EV_LEAVE, "migration");
+	/* One pair that cannot leave ends it for all, here and now. */
+	for (struct sfh_pair *p = e->pairs, *next; p && migration_of(e, m_uuid); p = next) {
+		next = p->next;
+		if (strcmp(p->domain, m_uuid) == 0)
+			sfh_pair_dispatch(e, p, SFH_EV_LEAVE, "migration");
+	}
 	return 0;
 }
 

@@ -128,7 +128,11 @@ void sfh_engine_tick(struct sfh_engine *e);
  * programmed: the MAC, parked if the NIC can. -ENOSPC: none is free. */
 int sfh_pool_lease(struct sfh_engine *e, struct sfh_pair *p, struct sfh_error *err);
 int sfh_pool_reserve(struct sfh_engine *e, struct sfh_pair *p, struct sfh_error *err);
-/* Takes the MAC off the VF and puts back the VLAN, keeps the row. */
+/* A lease for a VF that the guest has already: the ledger did not know of it. */
+int sfh_pool_adopt(struct sfh_engine *e, struct sfh_pair *p, const struct sfh_bdf *vf,
+		   struct sfh_error *err);
+/* Takes the MAC off the VF and puts back the VLAN, keeps the row. Nothing to do
+ * for a pair without a lease. */
 int sfh_pool_quiet(struct sfh_engine *e, struct sfh_pair *p, struct sfh_error *err);
 /* Quiets it, forgets the row, and lets waiting pairs have it. */
 void sfh_pool_release(struct sfh_engine *e, struct sfh_pair *p);

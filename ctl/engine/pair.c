@@ -116,6 +116,8 @@ static void arm(struct sfh_engine *e, struct sfh_pair *p)
 
 /* --- to-vf ------------------------------------------------------------------------------------ */
 
+static void unplug(struct sfh_engine *e, struct sfh_pair *p, const char *cause);
+
 static enum sfh_reason why_not(struct sfh_engine *e, struct sfh_pair *p)
 {
 	const struct sfh_engine_network *net = sfh_engine_network(e, p->network);
@@ -136,6 +138,8 @@ static enum sfh_reason why_not(struct sfh_engine *e, struct sfh_pair *p)
 		return SFH_REASON_STANDBY_NOT_NEGOTIATED;
 	if (p->no_driver)
 		return SFH_REASON_NO_VF_DRIVER;
+	if (p->vf_refused)
+		return SFH_REASON_VF_REFUSED;
 	return SFH_REASON_NONE;
 }
 
@@ -166,8 +170,7 @@ static void plug(struct sfh_engine *e, struct sfh_pair *p)
 	int r;
 
 	switch_step(e, p, "leased");
-	p->proved = false;
-	if (e->kernel->can_park(e->kernel_ctx, p->pf)) {
+	if (p->parked) {
 		warn_if(e, e->kernel->want_proof(e->kernel_ctx, p, true, &err), &err);
 		p->next_probe_ns = e->now();
 	}
@@ -262,6 +265,7 @@ static void act_negotiated(struct sfh_engine *e, struct sfh_pair *p, const char 
 	(void)why;
 	p->negotiated = true;
 	p->no_driver = false;
+	p->vf_refused = false;
 	consider(e, p, NULL);
 }
 
@@ -275,6 +279,7 @@ static void act_accelerate(struct sfh_engine *e, struct sfh_pair *p, const char 
 {
 	p->held = false;
 	p->no_driver = false;
+	p->vf_refused = false;
 	consider(e, p, why ? why : "request");
 	if (p->state == SFH_PAIR_STANDBY) /* the answer is its reason */
 		e->listener->settled(e->listener_ctx, p->domain);
@@ -297,22 +302,33 @@ static void on_vf(struct sfh_engine *e, struct sfh_pair *p)
 	enter(e, p, SFH_PAIR_VF, 0);
 }
 
-static void unpark(struct sfh_engine *e, struct sfh_pair *p)
+/* Waits for proof (again): the VF is plugged and parked. */
+static void prove(struct sfh_engine *e, struct sfh_pair *p)
 {
 	struct sfh_error err = { 0 };
 
-	p->next_probe_ns = 0;
-	switch_step(e, p, "proved");
-	if (sfh_pool_unpark(e, p, &err) < 0)
-		sfh_engine_log(e, LOG_ERR, "VF stays parked: %s", err.text);
-	switch_step(e, p, "unparked");
-	p->proved = true;
+	warn_if(e, e->kernel->want_proof(e->kernel_ctx, p, true, &err), &err);
+	p->next_probe_ns = e->now();
+	enter(e, p, SFH_PAIR_PROVING, SFH_PROOF_DEADLINE_MS);
 }
 
 static void act_proof(struct sfh_engine *e, struct sfh_pair *p, const char *why)
 {
+	struct sfh_error err = { 0 };
+
 	(void)why;
-	unpark(e, p);
+	p->next_probe_ns = 0;
+	switch_step(e, p, "proved");
+	if (sfh_pool_unpark(e, p, &err) < 0) {
+		/* Parked it is of no use to the guest: off it, and not again by ourselves. */
+		p->vf_refused = true;
+		switch_end(e, p, err.text);
+		(void)sfh_strcpy(p->detail, sizeof(p->detail), err.text);
+		if (p->state == SFH_PAIR_PROVING)
+			unplug(e, p, "vf-refused");
+		return; /* in PLUGGING: libvirt's answer comes first */
+	}
+	switch_step(e, p, "unparked");
 	if (p->state == SFH_PAIR_PROVING)
 		on_vf(e, p);
 }
@@ -321,11 +337,12 @@ static void act_plugged(struct sfh_engine *e, struct sfh_pair *p, const char *wh
 {
 	(void)why;
 	switch_step(e, p, "plugged");
-	if (p->proved || !e->kernel->can_park(e->kernel_ctx, p->pf)) {
+	if (p->vf_refused)
+		unplug(e, p, "vf-refused");
+	else if (!p->parked)
 		on_vf(e, p);
-		return;
-	}
-	enter(e, p, SFH_PAIR_PROVING, SFH_PROOF_DEADLINE_MS);
+	else
+		enter(e, p, SFH_PAIR_PROVING, SFH_PROOF_DEADLINE_MS);
 }
 
 static void act_plug_failed(struct sfh_engine *e, struct sfh_pair *p, const char *why)
@@ -395,6 +412,15 @@ static void act_unplugged(struct sfh_engine *e, struct sfh_pair *p, const char *
 		consider(e, p, NULL);
 }
 
+/* Nobody here asked for it: the guest's own admin ejected the VF. It would get it
+ * back at once, for ever; it stays off until it negotiates anew or is asked. */
+static void act_ejected(struct sfh_engine *e, struct sfh_pair *p, const char *why)
+{
+	switch_begin(e, p, false, "ejected");
+	p->no_driver = true;
+	act_unplugged(e, p, why);
+}
+
 static void act_unplug_failed(struct sfh_engine *e, struct sfh_pair *p, const char *why)
 {
 	struct sfh_error err = { 0 };
@@ -405,9 +431,12 @@ static void act_unplug_failed(struct sfh_engine *e, struct sfh_pair *p, const ch
 	(void)sfh_strcpy(p->detail, sizeof(p->detail),
 			 why ? why : "the guest did not let go of the VF in time");
 	switch_end(e, p, p->detail);
-	if (e->kernel->disarm(e->kernel_ctx, p, &err) < 0)
-		sfh_engine_log(e, LOG_WARNING, "%s", err.text);
-	enter(e, p, SFH_PAIR_VF, 0);
+	if (p->parked) { /* it may still come to life */
+		prove(e, p);
+	} else {
+		warn_if(e, e->kernel->disarm(e->kernel_ctx, p, &err), &err);
+		enter(e, p, SFH_PAIR_VF, 0);
+	}
 	if (leaving)
 		sfh_engine_migrated(e, p->domain, -ETIMEDOUT, p->detail);
 }
@@ -430,6 +459,13 @@ static void act_hold_later(struct sfh_engine *e, struct sfh_pair *p, const char 
 	(void)why;
 	p->held = true;
 	sfh_engine_log(e, LOG_INFO, "%s: the switch under way ends first", p->domain_name);
+}
+
+static void act_accelerate_later(struct sfh_engine *e, struct sfh_pair *p, const char *why)
+{
+	(void)e;
+	(void)why;
+	p->held = false;
 }
 
 static void act_leave_later(struct sfh_engine *e, struct sfh_pair *p, const char *why)
@@ -527,6 +563,7 @@ static const struct sfh_transition table[] = {
 
 	ROW(LEASING, CONSIDER, try_lease, "again: -> plugging, or standby with a reason"),
 	ROW(LEASING, HOLD, act_hold_later, "after this switch"),
+	ROW(LEASING, ACCELERATE, act_accelerate_later, "takes back a hold"),
 	ROW(LEASING, LEAVE, act_leave_later, "after this switch"),
 	ROW(LEASING, STOPPED, act_gone, "VF freed, steering removed"),
 
@@ -535,6 +572,7 @@ static const struct sfh_transition table[] = {
 	ROW(PLUGGING, PLUG_FAILED, act_plug_failed, "VF freed; -> standby, plug-failed"),
 	ROW(PLUGGING, NEGOTIATED, act_note_negotiated, "remembered"),
 	ROW(PLUGGING, HOLD, act_hold_later, "after this switch"),
+	ROW(PLUGGING, ACCELERATE, act_accelerate_later, "takes back a hold"),
 	ROW(PLUGGING, LEAVE, act_leave_later, "after this switch"),
 	ROW(PLUGGING, STOPPED, act_gone, "VF freed, steering removed"),
 
@@ -546,11 +584,12 @@ static const struct sfh_transition table[] = {
 
 	ROW(VF, HOLD, act_hold, "-> unplugging"),
 	ROW(VF, LEAVE, act_leave_vf, "-> unplugging, then leaving"),
-	ROW(VF, UNPLUGGED, act_unplugged, "the guest ejected it itself: -> standby"),
+	ROW(VF, UNPLUGGED, act_ejected, "the guest ejected it itself: -> standby, no-vf-driver"),
 	ROW(VF, STOPPED, act_gone, "VF freed, steering removed"),
 
 	ROW(UNPLUGGING, UNPLUGGED, act_unplugged,
 	    "MAC zeroed, armed; -> standby, or leaving in a migration"),
+	ROW(UNPLUGGING, ACCELERATE, act_accelerate_later, "back to the VF after this switch"),
 	ROW(UNPLUGGING, LEAVE, act_leave_later, "after this switch"),
 	ROW(UNPLUGGING, UNPLUG_FAILED, act_unplug_failed, "-> vf; a migration is refused"),
 	ROW(UNPLUGGING, DEADLINE, act_unplug_failed, "-> vf; a migration is refused"),

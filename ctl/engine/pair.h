@@ -82,9 +82,10 @@ struct sfh_pair {
 	bool running;		 /* CPUs run here */
 	bool held;		 /* stays on standby until asked otherwise */
 	bool no_driver;		 /* no proof last time; until the next negotiation */
-	bool proved;		 /* in PLUGGING: proof came before libvirt's answer */
+	bool vf_refused;	 /* the driver refused to unpark; until asked again */
 	bool leaving;		 /* an outgoing migration waits for this pair */
 	bool has_lease;
+	bool parked; /* the VF sits in the parking VLAN */
 	struct sfh_lease lease;
 	uint64_t deadline_ns;	 /* 0: none; CLOCK_MONOTONIC */
 	uint64_t next_probe_ns;	 /* 0: not probing */

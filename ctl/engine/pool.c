@@ -11,12 +11,19 @@
 
 static const struct sfh_mac zero_mac;
 
-static bool vf_is_leased(const struct sfh_engine *e, const char *pf, unsigned vf)
+struct taken {
+	const char *pf;
+	bool vf[MAX_VFS];
+};
+
+/* A row without a pair counts too: that VF could not be given back. */
+static int note_taken(void *ctx, const struct sfh_lease *lease)
 {
-	for (const struct sfh_pair *p = e->pairs; p; p = p->next)
-		if (p->has_lease && p->lease.vf == vf && strcmp(p->lease.pf, pf) == 0)
-			return true;
-	return false;
+	struct taken *t = ctx;
+
+	if (lease->vf < MAX_VFS && strcmp(lease->pf, t->pf) == 0)
+		t->vf[lease->vf] = true;
+	return 0;
 }
 
 /* The first VF of the PF that may be leased and is not. */
@@ -24,15 +31,18 @@ static int pick(struct sfh_engine *e, const char *pf, struct sfh_vf_slot *ret,
 		struct sfh_error *err)
 {
 	_cleanup_free_ struct sfh_vf_slot *slots = calloc(MAX_VFS, sizeof(*slots));
+	struct taken taken = { .pf = pf };
 	int n;
 
 	if (!slots)
 		return sfh_err(err, -ENOMEM, "out of memory");
+	if (sfh_ledger_leases(e->ledger, note_taken, &taken) < 0)
+		return sfh_err(err, -EIO, "cannot read the ledger");
 	n = e->kernel->vf_list(e->kernel_ctx, pf, slots, MAX_VFS, err);
 	if (n < 0)
 		return n;
 	for (int i = 0; i < n; i++) {
-		if (slots[i].why_not[0] || vf_is_leased(e, pf, slots[i].vf))
+		if (slots[i].why_not[0] || slots[i].vf >= MAX_VFS || taken.vf[slots[i].vf])
 			continue;
 		*ret = slots[i];
 		return 0;
@@ -69,14 +79,6 @@ static int undo_row(void *ctx)
 	return sfh_ledger_lease_del(c->e->ledger, c->lease.pf, c->lease.vf, NULL);
 }
 
-static int step_program(void *ctx, struct sfh_error *err)
-{
-	struct lease_change *c = ctx;
-
-	return c->e->kernel->vf_set(c->e->kernel_ctx, c->p->pf_ifindex, c->lease.vf,
-				    SFH_VF_MAC | SFH_VF_VLAN, &c->want, err);
-}
-
 static int undo_program(void *ctx)
 {
 	struct lease_change *c = ctx;
@@ -84,6 +86,22 @@ static int undo_program(void *ctx)
 
 	return c->e->kernel->vf_set(c->e->kernel_ctx, c->p->pf_ifindex, c->lease.vf,
 				    SFH_VF_MAC | SFH_VF_VLAN, &back, NULL);
+}
+
+static int step_program(void *ctx, struct sfh_error *err)
+{
+	struct lease_change *c = ctx;
+	int r = c->e->kernel->vf_set(c->e->kernel_ctx, c->p->pf_ifindex, c->lease.vf,
+				     SFH_VF_MAC | SFH_VF_VLAN, &c->want, err);
+
+	struct sfh_vf_config now;
+
+	/* The kernel applies one setting after the other: a refusal may be half a set. */
+	if (r < 0 && (c->e->kernel->vf_get(c->e->kernel_ctx, c->p->pf_ifindex, c->lease.vf, &now,
+					   NULL) < 0 ||
+		      sfh_mac_equal(&now.mac, &c->want.mac)))
+		(void)undo_program(c);
+	return r;
 }
 
 static int step_read_back(void *ctx, struct sfh_error *err)
@@ -138,6 +156,7 @@ static int begin_lease(struct sfh_engine *e, struct sfh_pair *p, bool reserved,
 		return r;
 	p->lease = c.lease;
 	p->has_lease = true;
+	p->parked = !reserved && c.want.vlan != p->vlan;
 	return 0;
 }
 
@@ -160,24 +179,62 @@ int sfh_pool_lease(struct sfh_engine *e, struct sfh_pair *p, struct sfh_error *e
 			  &c, err);
 	if (r == 0)
 		r = sfh_ledger_lease_update(e->ledger, &c.lease, err);
-	if (r == 0)
+	if (r == 0) {
 		p->lease = c.lease;
+		p->parked = c.want.vlan != p->vlan;
+	}
 	return r;
 }
 
 int sfh_pool_unpark(struct sfh_engine *e, struct sfh_pair *p, struct sfh_error *err)
 {
 	struct sfh_vf_config cfg = { .vlan = p->vlan };
+	int r = e->kernel->vf_set(e->kernel_ctx, p->pf_ifindex, p->lease.vf, SFH_VF_VLAN, &cfg,
+				  err);
 
-	return e->kernel->vf_set(e->kernel_ctx, p->pf_ifindex, p->lease.vf, SFH_VF_VLAN, &cfg, err);
+	if (r == 0)
+		p->parked = false;
+	return r;
 }
 
 int sfh_pool_quiet(struct sfh_engine *e, struct sfh_pair *p, struct sfh_error *err)
 {
 	struct sfh_vf_config cfg = { .mac = zero_mac, .vlan = p->lease.orig.vlan };
+	int r;
 
-	return e->kernel->vf_set(e->kernel_ctx, p->pf_ifindex, p->lease.vf,
-				 SFH_VF_MAC | SFH_VF_VLAN, &cfg, err);
+	if (!p->has_lease)
+		return 0;
+	r = e->kernel->vf_set(e->kernel_ctx, p->pf_ifindex, p->lease.vf, SFH_VF_MAC | SFH_VF_VLAN,
+			      &cfg, err);
+	if (r == 0)
+		p->parked = false;
+	return r;
+}
+
+int sfh_pool_adopt(struct sfh_engine *e, struct sfh_pair *p, const struct sfh_bdf *vf,
+		   struct sfh_error *err)
+{
+	_cleanup_free_ struct sfh_vf_slot *slots = calloc(MAX_VFS, sizeof(*slots));
+	struct sfh_lease lease = { .bdf = *vf, .mac = p->mac, .vlan = p->vlan };
+	int n, r;
+
+	if (!slots)
+		return sfh_err(err, -ENOMEM, "out of memory");
+	n = e->kernel->vf_list(e->kernel_ctx, p->pf, slots, MAX_VFS, err);
+	for (int i = 0; i < n; i++) {
+		if (memcmp(&slots[i].bdf, vf, sizeof(*vf)) != 0)
+			continue;
+		lease.vf = slots[i].vf;
+		(void)sfh_strcpy(lease.pf, sizeof(lease.pf), p->pf);
+		(void)sfh_strcpy(lease.domain, sizeof(lease.domain), p->domain);
+		r = sfh_ledger_lease_add(e->ledger, &lease, err);
+		if (r == 0) {
+			p->lease = lease;
+			p->has_lease = true;
+		}
+		return r;
+	}
+	return n < 0 ? n : sfh_err(err, -ENODEV, "its VF is not one of '%s'", p->pf);
 }
 
 void sfh_pool_freed(struct sfh_engine *e, const char *pf)

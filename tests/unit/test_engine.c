@@ -944,7 +944,9 @@ Test(engine, a_vf_that_the_ledger_does_not_know)
 	struct sfh_pair *p = found(true, 1);
 
 	assert_state(p, VF);
-	cr_assert_neq(f->log[0], 0, "it is told");
+	cr_assert(p->has_lease, "it gets the lease that it should have had");
+	cr_assert_eq(p->lease.vf, 1);
+	cr_assert_eq(fake_leases(f), 1);
 	cr_assert(p->negotiated);
 }
 
