@@ -139,10 +139,11 @@ static void fill_vf(struct rtnl_link_vf *info, struct sfh_vf_config *ret)
 		ret->link_state = v;
 		ret->known |= SFH_VF_LINK_STATE;
 	}
+	/* The kernel always tells; libnl leaves out a rate that is 0 (no limit). */
+	ret->known |= SFH_VF_RATE;
 	if (rtnl_link_vf_get_rate(info, &rate) == 0 && rate.api == RTNL_LINK_VF_RATE_API_NEW) {
 		ret->min_tx = rate.min_tx_rate;
 		ret->max_tx = rate.max_tx_rate;
-		ret->known |= SFH_VF_RATE;
 	}
 }
 
