@@ -40,6 +40,9 @@ static int virt_fail(struct sfh_error *err, const char *what)
 	const virError *e = virGetLastError();
 	int code = -EIO;
 
+	if (e && e->domain == VIR_FROM_RPC)
+		return sfh_err(err, -ENOTCONN, "libvirtd does not answer; is it running? (%s: %s)",
+			       what, e->message);
 	switch (e ? e->code : VIR_ERR_OK) {
 	case VIR_ERR_NO_DOMAIN:
 	case VIR_ERR_NO_NETWORK:

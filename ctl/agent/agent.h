@@ -53,6 +53,7 @@ struct sfh_agent {
 	/* Replaced when libvirtd comes back; workers hold the lock while they use it. */
 	struct sfh_virt *virt;
 	pthread_rwlock_t virt_lock;
+	bool virt_lost; /* it is closed; nobody may begin to use it */
 	bool reconnecting;
 
 	/* What libvirt's event thread queued. */
@@ -122,6 +123,11 @@ unsigned sfh_migrate_flags(const struct sfh_agent *a, const char *uuid);
 
 /* --- pfwatch.c ---------------------------------------------------------------------------------- */
 int sfh_pfwatch_start(struct sfh_agent *a, struct sfh_error *err);
+
+/* --- require.c ---------------------------------------------------------------------------------- */
+/* Marks a network whose policy is `require`, for the hook; takes the mark off. */
+void sfh_require_mark(struct sfh_agent *a, const char *network);
+void sfh_require_unmark(struct sfh_agent *a, const char *network);
 
 /* --- repair.c (verb repair) ---------------------------------------------------------------------- */
 void sfh_verb_repair(struct sfh_agent *a, struct sfh_request *req);

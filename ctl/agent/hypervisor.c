@@ -16,7 +16,7 @@
 struct sfh_virt *sfh_agent_virt_get(struct sfh_agent *a, struct sfh_error *err)
 {
 	(void)pthread_rwlock_rdlock(&a->virt_lock);
-	if (a->virt)
+	if (a->virt && !__atomic_load_n(&a->virt_lost, __ATOMIC_ACQUIRE))
 		return a->virt;
 	(void)pthread_rwlock_unlock(&a->virt_lock);
 	(void)sfh_err(err, -ENOTCONN, "libvirtd is not running (the agent has no connection to it)");
@@ -406,6 +406,7 @@ static void handle(struct sfh_agent *a, const struct sfh_virt_event *ev)
 		break;
 	case SFH_VIRT_CLOSED:
 		sfh_agent_log(LOG_WARNING, "libvirtd is gone; guests run on, reconnecting");
+		__atomic_store_n(&a->virt_lost, true, __ATOMIC_RELEASE);
 		sfh_agent_connect(a);
 		break;
 	}
@@ -501,6 +502,7 @@ static void run_connect(struct sfh_job *job)
 	(void)pthread_rwlock_wrlock(&j->a->virt_lock);
 	old = j->a->virt;
 	j->a->virt = j->virt;
+	__atomic_store_n(&j->a->virt_lost, false, __ATOMIC_RELEASE);
 	(void)pthread_rwlock_unlock(&j->a->virt_lock);
 	sfh_virt_close(&old);
 }

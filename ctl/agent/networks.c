@@ -389,6 +389,8 @@ static void done_up(struct sfh_job *job)
 	if (j->result == 0) {
 		if (sfh_agent_steer_watch(a) < 0)
 			sfh_agent_log(LOG_ERR, "the datapath's events cannot be watched");
+		if (j->def->policy == SFH_NET_POLICY_REQUIRE)
+			sfh_require_mark(a, j->name);
 		take_in(j);
 		sfh_agent_log(LOG_INFO, "network '%s' is up", j->name);
 	} else {
@@ -481,6 +483,7 @@ static void start_down(struct sfh_agent *a, struct sfh_request *req)
 		}
 	}
 	j->def = network_take(a, j->name);
+	sfh_require_unmark(a, j->name);
 	a->network_jobs++;
 	sfh_worker_submit(a->worker, &j->job);
 }

@@ -16,10 +16,13 @@
 #define SFH_MEMORY_RETRY_MS 30000 /* the host could not spare the guest's memory */
 #define SFH_ADDRESS_WAIT_MS 2000 /* for the guest to show an address before the plug */
 
+struct sfh_inventory;
+
 struct sfh_engine_network {
 	struct sfh_engine_network *next;
 	char name[SFH_NAME_MAX];
 	bool never; /* policy never */
+	unsigned landing; /* VFs kept back for arrivals, if there are two or more */
 	char pfs[64][16];
 	int pf_ifindex[64];
 	size_t npfs;
@@ -41,6 +44,7 @@ struct sfh_engine {
 	void *listener_ctx;
 	struct sfh_ledger *ledger; /* borrowed */
 	uint64_t (*now)(void);
+	struct sfh_inventory *inventory; /* pool.c; what is known of each PF's VFs */
 	struct sfh_engine_network *networks;
 	struct sfh_pair *pairs;
 	struct sfh_migration *migrations;
@@ -127,6 +131,8 @@ void sfh_engine_tick(struct sfh_engine *e);
 /* pool.c: a free VF of the pair's PF gets a row in the ledger (`reserved`) and is
  * programmed: the MAC, parked if the NIC can. -ENOSPC: none is free. */
 int sfh_pool_lease(struct sfh_engine *e, struct sfh_pair *p, struct sfh_error *err);
+/* Whether a lease could be had: 0, or -ENOSPC and a sentence. */
+int sfh_pool_peek(struct sfh_engine *e, const char *pf, struct sfh_error *err);
 int sfh_pool_reserve(struct sfh_engine *e, struct sfh_pair *p, struct sfh_error *err);
 /* A lease for a VF that the guest has already: the ledger did not know of it. */
 int sfh_pool_adopt(struct sfh_engine *e, struct sfh_pair *p, const struct sfh_bdf *vf,

@@ -160,6 +160,13 @@ static int begin_lease(struct sfh_engine *e, struct sfh_pair *p, bool reserved,
 	return 0;
 }
 
+int sfh_pool_peek(struct sfh_engine *e, const char *pf, struct sfh_error *err)
+{
+	struct sfh_vf_slot slot;
+
+	return pick(e, pf, &slot, err);
+}
+
 int sfh_pool_reserve(struct sfh_engine *e, struct sfh_pair *p, struct sfh_error *err)
 {
 	return begin_lease(e, p, true, err);

@@ -7,6 +7,10 @@
  * libvirt itself waits for ever. Every other operation is let pass at once. In
  * particular `reconnect`, where libvirt kills the guest if a hook fails.
  *
+ * `prepare` asks too when a network that is up has the policy `require`: the agent
+ * keeps a file for each in REQUIRE_DIR, with the words by which the domain's XML
+ * names that network. Such a guest does not start without the agent.
+ *
  * Without an answer a guest that brings no VF passes unchanged, and one that
  * brings one is refused: the host address in its XML is the source's, on this
  * host some other device may have it.
@@ -15,6 +19,7 @@
 #include "libvirt-glue/hook/answer.h"
 #include "sfhybrid/util.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
@@ -25,6 +30,7 @@
 #include <time.h>
 
 #define SOCKET_PATH "/run/sfhybrid/agent.sock"
+#define REQUIRE_DIR "/run/sfhybrid/require"
 #define DEADLINE_MS 4000
 #define DRAIN_MS 1000 /* for operations that are let pass unread */
 #define XML_MAX (1024 * 1024)
@@ -70,6 +76,7 @@ struct input {
 	size_t len;
 	bool too_large;
 	bool has_vf; /* an alias of ours for a VF stands anywhere in it, kept or not */
+	bool requires_vf; /* names a network whose policy is `require` */
 	int error;   /* negative errno: stdin ended early or too late */
 };
 
@@ -323,12 +330,59 @@ static const char *cause_text(int cause)
 	}
 }
 
+/* --- policy `require` ------------------------------------------------------------ */
+
+static const char *require_dir(void)
+{
+	const char *dir = getenv("SFHYBRID_REQUIRE_DIR");
+
+	return dir && *dir ? dir : REQUIRE_DIR;
+}
+
+/* Whether a file of `dir` holds words that stand in the XML; with in NULL, whether
+ * there is any file at all. */
+static bool is_required(const char *dir, const struct input *in)
+{
+	DIR *d = opendir(dir);
+	const struct dirent *e;
+	bool found = false;
+
+	if (!d)
+		return false;
+	while (!found && (e = readdir(d))) {
+		_cleanup_close_ int fd = -1;
+		char words[2048];
+		ssize_t n;
+
+		if (e->d_name[0] == '.')
+			continue;
+		if (!in) {
+			found = true;
+			continue;
+		}
+		fd = openat(dirfd(d), e->d_name, O_RDONLY | O_CLOEXEC);
+		n = fd < 0 ? 0 : read(fd, words, sizeof(words));
+		found = n > 0 && memmem(in->xml, in->len, words, (size_t)n);
+	}
+	(void)closedir(d);
+	return found;
+}
+
 /* No answer: exit status and the sentence. */
 static int without_agent(const char *op, const char *domain, const struct input *in,
 			 const char *what)
 {
 	bool restore = !strcmp(op, "restore");
 
+	if (!strcmp(op, "prepare")) {
+		if (!in->requires_vf && !in->error && !in->too_large)
+			return 0;
+		(void)fprintf(stderr,
+			      "sfhybrid: '%s' is on a network whose policy is 'require', but %s: "
+			      "`systemctl start sfhybridd`, then start it again\n",
+			      domain, what);
+		return 1;
+	}
 	/* an input that was not read to its end may hold anything */
 	if (!in->has_vf && !in->error) {
 		(void)fprintf(stderr,
@@ -382,6 +436,11 @@ static int answer_libvirt(const char *op, const char *domain)
 			       strerror(-in.error));
 		return without_agent(op, shown, &in, what);
 	}
+	if (!strcmp(op, "prepare")) {
+		in.requires_vf = is_required(require_dir(), &in);
+		if (!in.requires_vf)
+			return 0;
+	}
 	r = ask_agent(path, op, domain, &in, deadline, &answer, &xml);
 	if (r < 0) {
 		(void)snprintf(what, sizeof(what), "the agent (%s) %s", path, cause_text(r));
@@ -404,6 +463,8 @@ int main(int argc, char **argv)
 {
 	(void)signal(SIGPIPE, SIG_IGN);
 	if (argc >= 3 && (!strcmp(argv[2], "migrate") || !strcmp(argv[2], "restore")))
+		return answer_libvirt(argv[2], argv[1]);
+	if (argc >= 3 && !strcmp(argv[2], "prepare") && is_required(require_dir(), NULL))
 		return answer_libvirt(argv[2], argv[1]);
 	drain_input();
 	return 0;
