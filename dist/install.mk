@@ -22,23 +22,24 @@ colon    := :
 from_of   = $(word 2,$(subst $(colon), ,$(1)))
 GENERATED := $(filter $(B)/dist/%,$(foreach i,$(INSTALL_LIST),$(call from_of,$(i))))
 
+# Written beside and moved: two labs may stage from one tree at once.
 $(B)/dist/tables: $(B)/sfhybrid-ctl
 	@mkdir -p $(@D)
-	$(Q)$< --tables > $@
+	$(Q)$< --tables > $@.$$$$ && mv $@.$$$$ $@
 
 $(B)/dist/sfhybrid-ctl.8: docs/sfhybrid-ctl.8.in dist/man.awk $(B)/dist/tables
 	$(call say,MAN,$@)
-	$(Q)awk -v version="$$($(B)/sfhybrid-ctl --version | cut -d ' ' -f 2)" -f dist/man.awk $(B)/dist/tables $< > $@
+	$(Q)awk -v version="$$($(B)/sfhybrid-ctl --version | cut -d ' ' -f 2)" -f dist/man.awk $(B)/dist/tables $< > $@.$$$$ && mv $@.$$$$ $@
 
 $(B)/dist/sfhybrid-ctl.bash: dist/completion.awk $(B)/dist/tables
 	$(call say,GEN,$@)
-	$(Q)awk -f $< $(B)/dist/tables > $@
+	$(Q)awk -f $< $(B)/dist/tables > $@.$$$$ && mv $@.$$$$ $@
 
 # PREFIX is part of it: made anew each time it is asked for.
 .PHONY: $(B)/dist/sfhybridd.service
 $(B)/dist/sfhybridd.service: dist/sfhybridd.service.in
 	@mkdir -p $(@D)
-	$(Q)sed 's|@SBINDIR@|$(PREFIX)/sbin|' $< > $@
+	$(Q)sed 's|@SBINDIR@|$(PREFIX)/sbin|' $< > $@.$$$$ && mv $@.$$$$ $@
 
 .PHONY: install
 install: $(BINS) $(GENERATED) ## install into DESTDIR (PREFIX=/usr): programs, hook, unit, man pages, completion

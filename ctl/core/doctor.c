@@ -270,6 +270,12 @@ void sfh_doctor_host(struct sfh_doctor *d)
 	check_vfio(d);
 }
 
+static int skip_lease(void *ctx, const struct sfh_lease *lease)
+{
+	(void)ctx, (void)lease;
+	return 0;
+}
+
 void sfh_doctor_agent(struct sfh_doctor *d, bool alive)
 {
 	struct sfh_ledger *ledger = NULL;
@@ -286,6 +292,8 @@ void sfh_doctor_agent(struct sfh_doctor *d, bool alive)
 			       "sfhybridd does not run: guests keep the leg they have");
 	(void)snprintf(path, sizeof(path), "%s/" SFH_LEDGER_NAME, d->env->run_dir);
 	r = sfh_ledger_open(path, false, &ledger, &err);
+	if (r == 0 && sfh_ledger_leases(ledger, skip_lease, NULL) < 0)
+		r = sfh_err(&err, -EPROTO, "%s has other columns than this version knows", path);
 	if (r == 0)
 		sfh_doctor_add(d, SFH_CHECK_OK, "ledger", "", "%s, schema %d", path,
 			       SFH_LEDGER_SCHEMA);
@@ -293,8 +301,8 @@ void sfh_doctor_agent(struct sfh_doctor *d, bool alive)
 		sfh_doctor_add(d, SFH_CHECK_OK, "ledger", "", "none yet: no agent ran since boot");
 	else
 		sfh_doctor_add(d, SFH_CHECK_FAIL, "ledger",
-			       r == -EPROTO ? "run the sfhybrid version that wrote it, take its networks "
-					      "down, then upgrade"
+			       r == -EPROTO ? "take the networks down with the sfhybrid version that "
+					      "wrote it, then upgrade"
 					    : "look at the file; without it the agent does not start",
 			       "%s", err.text);
 	sfh_ledger_close(&ledger);

@@ -73,8 +73,31 @@ host_overlay() {
 	printf "LAB_HOST=%s\nLAB_MGMT_MAC=%s\nLAB_MGMT_ADDR=%s\n" \
 		"$host" "$(mgmt_mac "$host")" "$(mgmt_addr "$host")" >"$dir/etc/sfhybrid-lab.conf"
 	cp -a "$product/." "$dir/"
+	[[ $INIT != systemd ]] || systemd_overlay "$dir"
 	tree_tar "$dir" >"$RUN/$host.tar"
 	rm -rf "$dir"
+}
+
+# systemd_overlay DIR: what a host needs beside that when systemd is its PID 1.
+systemd_overlay() {
+	local etc=$1/etc/systemd/system unit
+	mkdir -p "$etc"/{multi-user,sockets}.target.wants
+	cp "$LAB_SRC"/host/systemd/*.service "$etc/"
+	# cgroups and mount namespaces work there: QEMU is isolated as on a real host.
+	cp "$LAB_SRC/host/systemd/qemu.conf" "$1/etc/libvirt/"
+	for unit in "$LAB_SRC"/host/systemd/*.service; do
+		ln -sf "/etc/systemd/system/${unit##*/}" "$etc/multi-user.target.wants/"
+	done
+	# With socket activation listen_tcp says nothing.
+	ln -sf /usr/lib/systemd/system/libvirtd-tcp.socket "$etc/sockets.target.wants/"
+	# What 'systemctl enable' would do, which 'make install' leaves to the administrator.
+	[[ ! -e $1/usr/lib/systemd/system/sfhybridd.service ]] ||
+		ln -sf /usr/lib/systemd/system/sfhybridd.service "$etc/multi-user.target.wants/"
+	# Nobody logs in, and nothing is to be rotated: each would cost seconds.
+	for unit in serial-getty@ttyS0.service getty@tty1.service systemd-logind.service cron.service \
+		systemd-hwdb-update.service systemd-journal-catalog-update.service ldconfig.service; do
+		ln -sf /dev/null "$etc/$unit"
+	done
 }
 
 # Files and links only: an entry for a directory would replace the link

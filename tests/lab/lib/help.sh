@@ -3,7 +3,7 @@
 
 usage_table() {
 	cat <<-'TABLE'
-	up|[--hosts 1|2] [--pfs 1-8] [--memory MiB] [--bare]|boot the hosts (2, with 1 PF each) with the built tree in them; --bare: without
+	up|[--hosts 1|2] [--pfs 1-8] [--memory MiB] [--init busybox|systemd] [--bare]|boot the hosts (2, with 1 PF each) with the built tree in them; --init systemd: slower, the daemons as units; --bare: without the tree
 	down||end the lab and remove all it made; the cached root filesystem stays
 	status||what runs in this lab; exit status 1 if it is not up
 	list||the labs that are up

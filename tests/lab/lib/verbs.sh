@@ -3,9 +3,10 @@
 
 is_up() { [[ -e $RUN/config ]]; }
 
-# Loads HOSTS, PFS, MEMORY of this lab.
+# Loads HOSTS, PFS, MEMORY, INIT of this lab.
 load_lab() {
 	is_up || die "lab '$LAB' is not up (lab up)"
+	INIT=busybox # of labs from before there was a choice
 	# shellcheck source=/dev/null
 	. "$RUN/config"
 }
@@ -29,12 +30,13 @@ option_value() {
 }
 
 verb_up() {
-	local host hosts=2 pfs=1 memory=3072 bare=no
+	local host hosts=2 pfs=1 memory=3072 init=busybox bare=no
 	while [[ $# -gt 0 ]]; do
 		case $1 in
 		--hosts) hosts=$(option_value "$@") ; shift ;;
 		--pfs) pfs=$(option_value "$@") ; shift ;;
 		--memory) memory=$(option_value "$@") ; shift ;;
+		--init) init=$(option_value "$@") ; shift ;;
 		--name) lab_select "$(option_value "$@")" ; shift ;;
 		--bare) bare=yes ;;
 		*) usage_error "up: what is '$1'?" ;;
@@ -44,12 +46,13 @@ verb_up() {
 	number_check --hosts "$hosts" 1 2
 	number_check --pfs "$pfs" 1 8
 	number_check --memory "$memory" 1024 65536
+	[[ $init == busybox || $init == systemd ]] || usage_error "--init is busybox or systemd, not '$init'"
 	need_root
 	need_tools mmdebstrap mke2fs ip gcc flock nsenter setsid xz make sysctl
 	if is_up; then
 		load_lab
-		[[ "$HOSTS $PFS $MEMORY" == "$hosts $pfs $memory" ]] ||
-			die "lab '$LAB' is already up with --hosts $HOSTS --pfs $PFS --memory $MEMORY: 'lab down' first"
+		[[ "$HOSTS $PFS $MEMORY $INIT" == "$hosts $pfs $memory $init" ]] ||
+			die "lab '$LAB' is already up with --hosts $HOSTS --pfs $PFS --memory $MEMORY --init $INIT: 'lab down' first"
 		say "lab '$LAB' is already up"
 		return
 	fi
@@ -58,7 +61,8 @@ verb_up() {
 		lab_remove # an 'up' that was killed
 	fi
 	# shellcheck disable=SC2034 # host_start reads HOST_CMDLINE
-	HOSTS=$hosts PFS=$pfs MEMORY=$memory HOST_CMDLINE=${SFHYBRID_LAB_CMDLINE:-}
+	HOSTS=$hosts PFS=$pfs MEMORY=$memory INIT=$init HOST_CMDLINE=${SFHYBRID_LAB_CMDLINE:-}
+	[[ $INIT != systemd ]] || HOST_CMDLINE="sfh.init=/lib/systemd/systemd $HOST_CMDLINE"
 	cache_build
 	mkdir -p "$RUN"
 	pid_record "$RUN/up.pid" $$
@@ -74,7 +78,7 @@ verb_up() {
 	rm -rf "$RUN/product"
 	progress "booting $HOSTS host(s) ($([[ $KVM == yes ]] && echo KVM || echo emulated))"
 	hosts_wait || exit 1
-	printf 'HOSTS=%d PFS=%d MEMORY=%d\n' "$HOSTS" "$PFS" "$MEMORY" >"$RUN/config"
+	printf 'HOSTS=%d PFS=%d MEMORY=%d INIT=%s\n' "$HOSTS" "$PFS" "$MEMORY" "$INIT" >"$RUN/config"
 	rm -f "$RUN/up.pid"
 	trap - EXIT INT TERM HUP
 	progress "lab '$LAB' is up"

@@ -47,13 +47,35 @@ daemon_stop() {
 	done
 }
 
+# The daemon is a unit of systemd's where that is PID 1 ('lab up --init systemd').
+unit() {
+	case ${1-} in
+	start | stop | restart)
+		systemctl "$1" "$NAME.service" && { [ "$1" = stop ] || until is_ready; do sleep 0.1; done; } && return
+		systemctl --no-pager --lines 20 status "$NAME.service" >&2
+		return 1
+		;;
+	pid)
+		pid=$(systemctl show --property MainPID --value "$NAME.service")
+		[ "$pid" != 0 ] && echo "$pid"
+		;;
+	*) usage ;;
+	esac
+}
+
+usage() {
+	echo "usage: $NAME start|stop|restart|pid" >&2
+	exit 2
+}
+
+if [ -d /run/systemd/system ]; then
+	unit "$@"
+	exit
+fi
 case ${1-} in
 start) daemon_start ;;
 stop) daemon_stop ;;
 restart) daemon_stop && daemon_start ;;
 pid) daemon_pid ;;
-*)
-	echo "usage: $NAME start|stop|restart|pid" >&2
-	exit 2
-	;;
+*) usage ;;
 esac
