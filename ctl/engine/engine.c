@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "ctl/engine/engine.h"
+#include "ctl/engine/inventory.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -39,6 +40,7 @@ void sfh_engine_done(struct sfh_engine *e)
 	struct sfh_migration *m;
 	struct sfh_pair *p;
 
+	sfh_inventory_free(e);
 	while ((p = e->pairs)) {
 		e->pairs = p->next;
 		free(p);
@@ -65,6 +67,7 @@ const struct sfh_engine_network *sfh_engine_network(const struct sfh_engine *e, 
 
 void sfh_engine_network_remove(struct sfh_engine *e, const char *name)
 {
+	sfh_inventory_forget(e, name);
 	for (struct sfh_engine_network **at = &e->networks; *at; at = &(*at)->next)
 		if (strcmp((*at)->name, name) == 0) {
 			struct sfh_engine_network *dead = *at;
@@ -194,6 +197,8 @@ static void fill_place(struct sfh_pair *p, const struct sfh_engine_network *net,
 	p->adopted = nic->adopted;
 	p->never = nic->never;
 	p->priority = nic->priority;
+	p->wish = nic->wish;
+	p->barred = nic->barred;
 }
 
 static struct sfh_pair *pair_new(struct sfh_engine *e, const struct sfh_guest_desc *guest,

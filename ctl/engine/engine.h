@@ -13,6 +13,7 @@
 #define SFH_PROBE_INTERVAL_MS 2
 #define SFH_LEASE_RETRY_MS 200 /* the PF's driver said EAGAIN or EBUSY: a VF in reset */
 #define SFH_LEASE_TRIES 10
+#define SFH_ADDRESS_RETRY_MS 2000 /* has the guest shown an address by now? */
 #define SFH_MEMORY_RETRY_MS 30000 /* the host could not spare the guest's memory */
 #define SFH_ADDRESS_WAIT_MS 2000 /* for the guest to show an address before the plug */
 
@@ -64,6 +65,8 @@ struct sfh_guest_nic {
 	struct sfh_bdf vf;
 	bool never;   /* policy of its portgroup, else false */
 	int priority; /* the higher is first when a VF frees */
+	struct sfh_vf_wish wish;
+	enum sfh_reason barred; /* NONE, or why this NIC can never have a VF */
 };
 
 struct sfh_guest_desc {
@@ -143,8 +146,11 @@ int sfh_pool_quiet(struct sfh_engine *e, struct sfh_pair *p, struct sfh_error *e
 /* Quiets it, forgets the row, and lets waiting pairs have it. */
 void sfh_pool_release(struct sfh_engine *e, struct sfh_pair *p);
 int sfh_pool_unpark(struct sfh_engine *e, struct sfh_pair *p, struct sfh_error *err);
-/* A VF became free on `pf`: wakes the pairs that wait for one. */
+/* A VF became free on `pf` by somebody else's doing: wakes a pair that waits for
+ * one, and the PF is looked at again before the next lease. */
 void sfh_pool_freed(struct sfh_engine *e, const char *pf);
+/* Looks at all VFs of a network, as `up` does. */
+int sfh_pool_refresh(struct sfh_engine *e, const char *network, struct sfh_error *err);
 /* Writes the pair as it is now to the ledger. */
 void sfh_pair_save(struct sfh_engine *e, const struct sfh_pair *p);
 void sfh_pair_forget(struct sfh_engine *e, struct sfh_pair *p);

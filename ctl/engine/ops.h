@@ -7,6 +7,7 @@
 #include "ctl/core/history.h"
 #include "ctl/core/ledger.h"
 #include "ctl/core/netlink.h"
+#include "ctl/core/vfwish.h"
 #include "sfhybrid/abi.h"
 
 struct sfh_pair;
@@ -15,6 +16,7 @@ struct sfh_pair;
 struct sfh_vf_slot {
 	unsigned vf;
 	struct sfh_bdf bdf;
+	struct sfh_mac mac; /* what it has now; zero when nobody set one */
 	char why_not[48]; /* "" if it may be leased, else why it is skipped */
 };
 
@@ -29,6 +31,9 @@ struct sfh_kernel_ops {
 	/* The VFs of a PF, at most n; returns how many. */
 	int (*vf_list)(void *ctx, const char *pf, struct sfh_vf_slot *slots, size_t n,
 		       struct sfh_error *err);
+	/* Whether one VF may still be leased: 0, or 1 and why it is skipped. May be
+	 * NULL. Asked right before a lease. */
+	int (*vf_check)(void *ctx, const char *pf, const struct sfh_bdf *bdf, char why_not[48]);
 	int (*vf_get)(void *ctx, int pf_ifindex, unsigned vf, struct sfh_vf_config *ret,
 		      struct sfh_error *err);
 	int (*vf_set)(void *ctx, int pf_ifindex, unsigned vf, unsigned what,

@@ -130,6 +130,8 @@ static enum sfh_reason why_not(struct sfh_engine *e, struct sfh_pair *p)
 		return SFH_REASON_BY_REQUEST;
 	if (net->never || p->never)
 		return SFH_REASON_POLICY_NEVER;
+	if (p->barred)
+		return p->barred;
 	if (!p->adopted)
 		return SFH_REASON_NOT_ADOPTED;
 	if (!p->running)
@@ -156,6 +158,10 @@ static bool guest_talks(struct sfh_engine *e, struct sfh_pair *p)
 		return false;
 	if (seen.address)
 		return true;
+	if (p->wants_address) { /* it was tried without one, in vain */
+		p->retry_ns = now + SFH_ADDRESS_RETRY_MS * MS;
+		return false;
+	}
 	if (!p->quiet_since_ns)
 		p->quiet_since_ns = now;
 	if (now - p->quiet_since_ns >= SFH_ADDRESS_WAIT_MS * MS)
@@ -266,6 +272,7 @@ static void act_negotiated(struct sfh_engine *e, struct sfh_pair *p, const char 
 	p->negotiated = true;
 	p->no_driver = false;
 	p->vf_refused = false;
+	p->wants_address = false;
 	consider(e, p, NULL);
 }
 
@@ -280,6 +287,7 @@ static void act_accelerate(struct sfh_engine *e, struct sfh_pair *p, const char 
 	p->held = false;
 	p->no_driver = false;
 	p->vf_refused = false;
+	p->wants_address = false;
 	consider(e, p, why ? why : "request");
 	if (p->state == SFH_PAIR_STANDBY) /* the answer is its reason */
 		e->listener->settled(e->listener_ctx, p->domain);
@@ -443,14 +451,19 @@ static void act_unplug_failed(struct sfh_engine *e, struct sfh_pair *p, const ch
 
 static void act_no_proof(struct sfh_engine *e, struct sfh_pair *p, const char *why)
 {
+	struct sfh_pair_seen seen = { 0 };
 	struct sfh_error err = { 0 };
 
 	(void)why;
 	(void)e->kernel->want_proof(e->kernel_ctx, p, false, &err);
 	p->next_probe_ns = 0;
-	p->no_driver = true;
+	/* Nobody could be asked who shows no address: that says nothing of its driver. */
+	if (e->kernel->seen(e->kernel_ctx, p, &seen) == 0 && !seen.address)
+		p->wants_address = true;
+	else
+		p->no_driver = true;
 	switch_end(e, p, "the VF carried no frame of the guest within the deadline");
-	unplug(e, p, "no-vf-driver");
+	unplug(e, p, p->no_driver ? "no-vf-driver" : "silent");
 }
 
 /* Told to give way while a plug is under way: let it finish first, then unplug. */

@@ -73,6 +73,8 @@ struct sfh_pair {
 	bool never;	     /* policy never, of the NIC's portgroup or network */
 	int priority;	     /* who is first when a VF frees: the higher */
 	uint64_t memory_kib; /* what a VF pins; 0: not known */
+	struct sfh_vf_wish wish; /* what its VF is told beside the MAC */
+	enum sfh_reason barred;	 /* NONE, or why this NIC can never have a VF */
 
 	enum sfh_pair_state state;
 	enum sfh_reason reason;	 /* why not accelerated */
@@ -82,6 +84,7 @@ struct sfh_pair {
 	bool running;		 /* CPUs run here */
 	bool held;		 /* stays on standby until asked otherwise */
 	bool no_driver;		 /* no proof last time; until the next negotiation */
+	bool wants_address;	 /* not proven without one: waits until it shows one */
 	bool vf_refused;	 /* the driver refused to unpark; until asked again */
 	bool leaving;		 /* an outgoing migration waits for this pair */
 	bool has_lease;
