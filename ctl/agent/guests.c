@@ -46,8 +46,11 @@ static json_t *pairs_json(const struct sfh_agent *a, const char *uuid)
 
 static bool undecided(const struct sfh_pair *p)
 {
-	return !sfh_pair_at_rest(p) || (p->state == SFH_PAIR_STANDBY &&
-					p->reason == SFH_REASON_SILENT && p->retry_ns);
+	if (!sfh_pair_at_rest(p))
+		return true;
+	/* A guest that has just begun to talk gets a moment to show its address. */
+	return p->state == SFH_PAIR_STANDBY && p->reason == SFH_REASON_SILENT && p->retry_ns &&
+	       !p->wants_address;
 }
 
 static void answer_if_settled(struct sfh_agent *a, struct sfh_request *req)

@@ -180,18 +180,21 @@ static int want_proof(void *ctx, const struct sfh_pair *p, bool on, struct sfh_e
 static int probe(void *ctx, const struct sfh_pair *p)
 {
 	struct sfh_agent *a = ctx;
-	uint8_t frame[SFH_PROBE_FRAME_LEN];
+	uint8_t arp[SFH_PROBE_FRAME_LEN], ns[SFH_PROBE_NS_LEN];
 	struct sfh_pair_view v;
 	struct sfh_link pf;
 	int r = view(a, p, &v);
 
-	if (r < 0 || v.ip4 == 0)
-		return r < 0 ? r : -ENODATA;
-	r = sfh_nl_link_get(a->nl, p->pf, &pf, NULL);
+	if (r == 0)
+		r = sfh_nl_link_get(a->nl, p->pf, &pf, NULL);
 	if (r < 0)
 		return r;
-	sfh_probe_frame(frame, &p->mac, &pf.mac, SFH_PARK_VLAN, v.ip4);
-	return sfh_probe_send(a->probe_fd, p->pf_ifindex, frame);
+	if (v.ip4) {
+		sfh_probe_frame(arp, &p->mac, &pf.mac, SFH_PARK_VLAN, v.ip4);
+		return sfh_probe_send(a->probe_fd, p->pf_ifindex, arp, sizeof(arp));
+	}
+	sfh_probe_ns_frame(ns, &p->mac, &pf.mac, SFH_PARK_VLAN);
+	return sfh_probe_send(a->probe_fd, p->pf_ifindex, ns, sizeof(ns));
 }
 
 /* libvirt keeps each QEMU's pid there (qemu_driver's stateDir). */

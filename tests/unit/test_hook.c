@@ -596,6 +596,96 @@ Test(hook, other_operations_do_not_break_libvirts_pipe, .timeout = 20)
 	cr_assert(h.took_ms < 900);
 }
 
+/* --- policy `require` --------------------------------------------------------------- */
+
+#define ON_BLUE                                                                                    \
+	"<domain><name>vm1</name><devices><interface type='network'><source network='blue'/>"      \
+	"</interface></devices></domain>"
+
+/* A directory of marks with one for `words`; the hook is told of it. */
+static void mark(char dir[32], const char *words)
+{
+	char path[64];
+	FILE *file;
+
+	(void)strcpy(dir, "/tmp/sfh-req-XXXXXX");
+	cr_assert(mkdtemp(dir));
+	(void)setenv("SFHYBRID_REQUIRE_DIR", dir, 1);
+	if (!words)
+		return;
+	(void)snprintf(path, sizeof(path), "%s/net", dir);
+	file = fopen(path, "w");
+	cr_assert(file);
+	(void)fputs(words, file);
+	(void)fclose(file);
+}
+
+static void unmark(const char *dir)
+{
+	char path[64];
+
+	(void)snprintf(path, sizeof(path), "%s/net", dir);
+	(void)unlink(path);
+	(void)rmdir(dir);
+	(void)unsetenv("SFHYBRID_REQUIRE_DIR");
+}
+
+Test(hook, a_required_network_asks_before_the_start, .timeout = 20)
+{
+	struct hook h;
+	char dir[32];
+
+	mark(dir, "network='blue'");
+	exchange(&h, "prepare", ON_BLUE, "{\"ok\":true,\"length\":0}\n");
+	cr_assert_eq(h.status, 0);
+	exchange(&h, "prepare", ON_BLUE, "{\"ok\":false,\"error\":\"none is free\"}\n");
+	cr_assert_eq(h.status, 1);
+	cr_assert_str_eq(h.stderr_text, "sfhybrid: none is free\n");
+	unmark(dir);
+}
+
+Test(hook, a_required_network_without_the_agent_refuses, .timeout = 20)
+{
+	struct hook h;
+	char dir[32];
+
+	mark(dir, "network='blue'");
+	setup(&h, false);
+	start(&h, "vm1", "prepare", input_file(ON_BLUE, strlen(ON_BLUE)));
+	finish(&h);
+	cr_assert_eq(h.status, 1);
+	cr_assert(strstr(h.stderr_text, "policy is 'require'"), "%s", h.stderr_text);
+	cr_assert(strstr(h.stderr_text, "systemctl start sfhybridd"), "%s", h.stderr_text);
+	unmark(dir);
+}
+
+Test(hook, a_guest_on_another_network_needs_nobody, .timeout = 20)
+{
+	struct hook h;
+	char dir[32];
+
+	mark(dir, "network='bluer'");
+	setup(&h, false);
+	start(&h, "vm1", "prepare", input_file(ON_BLUE, strlen(ON_BLUE)));
+	finish(&h);
+	cr_assert_eq(h.status, 0);
+	cr_assert_str_eq(h.stderr_text, "");
+	unmark(dir);
+}
+
+Test(hook, reconnect_is_let_pass_whatever_is_required, .timeout = 20)
+{
+	struct hook h;
+	char dir[32];
+
+	mark(dir, "network='blue'");
+	setup(&h, false);
+	start(&h, "vm1", "reconnect", input_file(ON_BLUE, strlen(ON_BLUE)));
+	finish(&h);
+	cr_assert_eq(h.status, 0);
+	unmark(dir);
+}
+
 /* --- the answer's parser ----------------------------------------------------------- */
 
 static int parse(const char *line, struct hook_answer *a)

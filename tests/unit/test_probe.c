@@ -47,5 +47,35 @@ Test(probe, no_such_device)
 	if (fd == -EPERM)
 		cr_skip("needs CAP_NET_RAW");
 	cr_assert_geq(fd, 0);
-	cr_assert_lt(sfh_probe_send(fd, 0x7ffffff0, frame), 0);
+	cr_assert_lt(sfh_probe_send(fd, 0x7ffffff0, frame, sizeof(frame)), 0);
+}
+
+/* Checked against what a Linux host sends for the same addresses. */
+Test(probe, neighbour_solicitation_byte_for_byte)
+{
+	static const struct sfh_mac ns_guest = { { 0x00, 0x50, 0x56, 0x0f, 0x86, 0x3b } };
+	static const struct sfh_mac ns_pf = { { 0x52, 0x54, 0x00, 0x77, 0x01, 0x00 } };
+	static const uint8_t want[] = {
+		0x00, 0x50, 0x56, 0x0f, 0x86, 0x3b, 0x52, 0x54, 0x00, 0x77, 0x01, 0x00,
+		0x81, 0x00, 0x0f, 0xfe, 0x86, 0xdd, /* VLAN 4094, IPv6 */
+		0x60, 0, 0, 0, 0, 32, 58, 255,
+		0xfe, 0x80, 0, 0, 0, 0, 0, 0, 0x50, 0x54, 0x00, 0xff, 0xfe, 0x77, 0x01, 0x00,
+		0xfe, 0x80, 0, 0, 0, 0, 0, 0, 0x02, 0x50, 0x56, 0xff, 0xfe, 0x0f, 0x86, 0x3b,
+		135, 0, 0, 0, /* checksum: below */ 0, 0, 0, 0,
+		0xfe, 0x80, 0, 0, 0, 0, 0, 0, 0x02, 0x50, 0x56, 0xff, 0xfe, 0x0f, 0x86, 0x3b,
+		1, 1, 0x52, 0x54, 0x00, 0x77, 0x01, 0x00,
+	};
+	uint8_t frame[SFH_PROBE_NS_LEN];
+	uint32_t sum = 32 + 58;
+
+	cr_assert_eq(sizeof(want), SFH_PROBE_NS_LEN);
+	sfh_probe_ns_frame(frame, &ns_guest, &ns_pf, 4094);
+	/* A receiver's check: pseudo header and message sum up to ffff. */
+	for (size_t i = 26; i < sizeof(frame); i += 2)
+		sum += (uint32_t)frame[i] << 8 | frame[i + 1];
+	while (sum >> 16)
+		sum = (sum & 0xffff) + (sum >> 16);
+	cr_assert_eq(sum, 0xffff, "checksum");
+	frame[60] = frame[61] = 0;
+	cr_assert_arr_eq(frame, want, sizeof(want));
 }
