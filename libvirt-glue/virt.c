@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "libvirt-glue/virt.h"
 
+#include <jansson.h>
 #include <libvirt/libvirt-qemu.h>
 #include <libvirt/libvirt.h>
 #include <libvirt/virterror.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <string.h>
 
 struct sfh_virt {
@@ -471,6 +473,46 @@ int sfh_virt_adopt_all(struct sfh_virt *v, sfh_is_hybrid_fn is_hybrid, void *ctx
 		}
 	}
 	free(doms);
+	return 0;
+}
+
+/* {"return": {"guest-features": {"dev-features": ["VIRTIO_NET_F_STANDBY: …", …]}}} */
+static bool has_standby(const char *answer)
+{
+	json_t *root = json_loads(answer, 0, NULL), *feature;
+	const json_t *features = json_object_get(
+		json_object_get(json_object_get(root, "return"), "guest-features"),
+		"dev-features");
+	bool found = false;
+	size_t i;
+
+	json_array_foreach((json_t *)features, i, feature) {
+		const char *text = json_string_value(feature);
+
+		found |= text && strncmp(text, "VIRTIO_NET_F_STANDBY", 20) == 0;
+	}
+	json_decref(root);
+	return found;
+}
+
+int sfh_virt_negotiated(struct sfh_virt *v, const char *uuid, const char *alias, bool *ret,
+			struct sfh_error *err)
+{
+	_cleanup_dom_ dom = lookup(v, uuid, err);
+	_cleanup_free_ char *answer = NULL;
+	char command[320];
+
+	if (!dom)
+		return -ENOENT;
+	(void)snprintf(command, sizeof(command),
+		       "{\"execute\":\"x-query-virtio-status\",\"arguments\":"
+		       "{\"path\":\"/machine/peripheral/%s/virtio-backend\"}}",
+		       alias);
+	if (virDomainQemuMonitorCommand(dom, command, &answer, 0) < 0)
+		return virt_fail(err, "cannot ask QEMU");
+	if (!strstr(answer, "\"return\""))
+		return sfh_err(err, -EOPNOTSUPP, "QEMU does not tell what the guest negotiated");
+	*ret = has_standby(answer);
 	return 0;
 }
 

@@ -79,6 +79,12 @@ int sfh_virt_adopt(struct sfh_virt *v, const char *uuid, sfh_is_hybrid_fn is_hyb
 int sfh_virt_adopt_all(struct sfh_virt *v, sfh_is_hybrid_fn is_hybrid, void *ctx,
 		       void (*note)(void *ctx, const char *text), struct sfh_error *err);
 
+/* Whether the guest's driver of the virtio NIC `alias` has acknowledged STANDBY,
+ * for when nobody was there to hear FAILOVER_NEGOTIATED. Asks QEMU itself (7.2 or
+ * newer), which libvirt notes as a taint of the domain. -EOPNOTSUPP: QEMU cannot
+ * say. */
+int sfh_virt_negotiated(struct sfh_virt *v, const char *uuid, const char *alias, bool *ret,
+			struct sfh_error *err);
 /* Attaches device XML to the live domain only. */
 int sfh_virt_plug(struct sfh_virt *v, const char *uuid, const char *device_xml,
 		  struct sfh_error *err);

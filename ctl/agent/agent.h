@@ -84,6 +84,9 @@ extern const struct sfh_hypervisor_ops sfh_agent_hypervisor_ops;
 int sfh_agent_events_init(struct sfh_agent *a);
 /* Loop: connects in a worker, then takes over what is there; again after a loss. */
 void sfh_agent_connect(struct sfh_agent *a);
+/* Loop: for guests that were found running: have they negotiated STANDBY? The
+ * answers come as SFH_EV_NEGOTIATED. */
+void sfh_agent_ask_negotiated(struct sfh_agent *a);
 /* Worker: the connection, held until _put(); NULL and a sentence without one. */
 struct sfh_virt *sfh_agent_virt_get(struct sfh_agent *a, struct sfh_error *err);
 void sfh_agent_virt_put(struct sfh_agent *a);

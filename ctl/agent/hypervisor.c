@@ -192,6 +192,48 @@ static int hv_migrate(void *ctx, const char *uuid, const char *uri)
 	return 0;
 }
 
+static void run_negotiated(struct sfh_job *job)
+{
+	struct guest_job *j = (struct guest_job *)job;
+	struct sfh_virt *v = sfh_agent_virt_get(j->a, &j->err);
+	bool yes = false;
+
+	if (!v)
+		return;
+	if (sfh_virt_negotiated(v, j->uuid, j->text, &yes, &j->err) == 0)
+		j->result = yes;
+	sfh_agent_virt_put(j->a);
+}
+
+static void done_negotiated(struct sfh_job *job)
+{
+	struct guest_job *j = (struct guest_job *)job;
+
+	if (j->err.code)
+		sfh_agent_log(LOG_NOTICE, "%s: %s", j->uuid, j->err.text);
+	if (j->result == 1)
+		sfh_engine_pair_event(&j->a->engine, j->uuid, &j->mac, SFH_EV_NEGOTIATED, NULL);
+	sfh_agent_rearm(j->a);
+	guest_job_free(j);
+}
+
+void sfh_agent_ask_negotiated(struct sfh_agent *a)
+{
+	for (const struct sfh_pair *p = a->engine.pairs; p; p = p->next) {
+		struct guest_job *j;
+
+		if (p->negotiated || !p->adopted || p->state != SFH_PAIR_STANDBY)
+			continue;
+		j = guest_job_new(a, p->domain, &p->mac);
+		if (!j)
+			return;
+		(void)sfh_strcpy(j->text, sizeof(j->text), p->alias);
+		j->job.run = run_negotiated;
+		j->job.done = done_negotiated;
+		sfh_worker_submit(a->worker, &j->job);
+	}
+}
+
 const struct sfh_hypervisor_ops sfh_agent_hypervisor_ops = { hv_plug, hv_unplug, hv_migrate };
 
 /* --- looking at one domain, then going on ------------------------------------------------------- */
@@ -545,6 +587,7 @@ static void done_connect(struct sfh_job *job)
 		sfh_described_done(&d);
 		free(j->xmls[i]);
 	}
+	sfh_agent_ask_negotiated(a);
 	swept = a->resuming ? 0 : sfh_engine_sweep(&a->engine);
 	sfh_agent_log(LOG_INFO, "connected to libvirtd; %zu guest(s) run, %u stale lease(s) given back",
 		      j->n, swept);

@@ -379,6 +379,7 @@ static void take_in(struct network_job *j)
 			sfh_engine_guest_running(&a->engine, &d.guest, true);
 		sfh_described_done(&d);
 	}
+	sfh_agent_ask_negotiated(a);
 }
 
 static void done_up(struct sfh_job *job)
