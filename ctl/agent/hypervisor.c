@@ -47,6 +47,7 @@ struct guest_job {
 	char text[512]; /* alias or URI */
 	char *xml;
 	unsigned flags;
+	bool yes;
 	int result;
 	struct sfh_error err;
 };
@@ -196,12 +197,10 @@ static void run_negotiated(struct sfh_job *job)
 {
 	struct guest_job *j = (struct guest_job *)job;
 	struct sfh_virt *v = sfh_agent_virt_get(j->a, &j->err);
-	bool yes = false;
 
 	if (!v)
 		return;
-	if (sfh_virt_negotiated(v, j->uuid, j->text, &yes, &j->err) == 0)
-		j->result = yes;
+	j->result = sfh_virt_negotiated(v, j->uuid, j->text, &j->yes, &j->err);
 	sfh_agent_virt_put(j->a);
 }
 
@@ -211,7 +210,7 @@ static void done_negotiated(struct sfh_job *job)
 
 	if (j->err.code)
 		sfh_agent_log(LOG_NOTICE, "%s: %s", j->uuid, j->err.text);
-	if (j->result == 1)
+	if (j->yes)
 		sfh_engine_pair_event(&j->a->engine, j->uuid, &j->mac, SFH_EV_NEGOTIATED, NULL);
 	sfh_agent_rearm(j->a);
 	guest_job_free(j);
