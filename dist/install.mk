@@ -59,3 +59,7 @@ uninstall: ## remove what install put there
 .PHONY: test-install
 test-install: all ## install and uninstall into a directory; man page, completion, unit
 	$(Q)tests/install/run
+
+.PHONY: test-service
+test-service: all ## the installed unit on an emulated host with systemd; doctor on broken hosts (5 min)
+	$(Q)tests/lab/service-test
