@@ -334,7 +334,8 @@ void sfh_engine_guest_arriving(struct sfh_engine *e, const struct sfh_guest_desc
 		p->pf_ifindex = net->pf_ifindex[0];
 		p->state = SFH_PAIR_ARRIVING;
 		p->deadline_ns = e->now() + SFH_ARRIVING_TTL_MS * 1000000ull;
-		if (!net->never && p->adopted && sfh_pool_reserve(e, p, &err) < 0)
+		if (!net->never && !p->never && !p->barred && p->adopted &&
+		    sfh_pool_reserve(e, p, &err) < 0)
 			sfh_engine_log(e, LOG_NOTICE, "%s arrives without a VF: %s", p->domain_name,
 				       err.text);
 		err.code = 0;

@@ -63,7 +63,8 @@ struct sfh_guest_nic {
 	bool adopted;
 	bool has_vf; /* its VF is in the live XML */
 	struct sfh_bdf vf;
-	bool never;   /* policy of its portgroup, else false */
+	bool never;   /* policy of its portgroup, else of the network */
+	bool require; /* likewise; the hook's business */
 	int priority; /* the higher is first when a VF frees */
 	struct sfh_vf_wish wish;
 	enum sfh_reason barred; /* NONE, or why this NIC can never have a VF */
@@ -143,6 +144,8 @@ int sfh_pool_adopt(struct sfh_engine *e, struct sfh_pair *p, const struct sfh_bd
 /* Takes the MAC off the VF and puts back the VLAN, keeps the row. Nothing to do
  * for a pair without a lease. */
 int sfh_pool_quiet(struct sfh_engine *e, struct sfh_pair *p, struct sfh_error *err);
+/* Takes that back: the guest keeps the VF after all. */
+int sfh_pool_unquiet(struct sfh_engine *e, struct sfh_pair *p, struct sfh_error *err);
 /* Quiets it, forgets the row, and lets waiting pairs have it. */
 void sfh_pool_release(struct sfh_engine *e, struct sfh_pair *p);
 int sfh_pool_unpark(struct sfh_engine *e, struct sfh_pair *p, struct sfh_error *err);

@@ -371,6 +371,7 @@ static void unplug(struct sfh_engine *e, struct sfh_pair *p, const char *cause)
 
 	switch_end(e, p, "given up: the guest had to leave the VF first");
 	p->next_probe_ns = 0;
+	p->let_go = false;
 	switch_begin(e, p, false, cause);
 	/* The guest's first frame on its standby leg arms the entry, before libvirt
 	 * has told us anything. */
@@ -392,6 +393,22 @@ static void act_hold_standby(struct sfh_engine *e, struct sfh_pair *p, const cha
 	(void)why;
 	p->held = true;
 	rest_on_standby(e, p, SFH_REASON_BY_REQUEST, NULL);
+}
+
+/* A guest that was asked to let go of the VF and speaks on its standby leg has let
+ * go: its driver closed the VF before the bond took the other leg. QEMU's word
+ * comes tens of milliseconds later; until the MAC is zero the NIC keeps what is
+ * sent to the guest for a VF that nobody serves. */
+static void act_let_go(struct sfh_engine *e, struct sfh_pair *p, const char *why)
+{
+	struct sfh_error err = { 0 };
+
+	(void)why;
+	if (p->let_go)
+		return;
+	p->let_go = true;
+	warn_if(e, sfh_pool_quiet(e, p, &err), &err);
+	switch_step(e, p, "let-go");
 }
 
 static void act_unplugged(struct sfh_engine *e, struct sfh_pair *p, const char *why)
@@ -439,6 +456,9 @@ static void act_unplug_failed(struct sfh_engine *e, struct sfh_pair *p, const ch
 	(void)sfh_strcpy(p->detail, sizeof(p->detail),
 			 why ? why : "the guest did not let go of the VF in time");
 	switch_end(e, p, p->detail);
+	if (p->let_go)
+		warn_if(e, sfh_pool_unquiet(e, p, &err), &err);
+	err.code = 0;
 	if (p->parked) { /* it may still come to life */
 		prove(e, p);
 	} else {
@@ -600,6 +620,7 @@ static const struct sfh_transition table[] = {
 	ROW(VF, UNPLUGGED, act_ejected, "the guest ejected it itself: -> standby, no-vf-driver"),
 	ROW(VF, STOPPED, act_gone, "VF freed, steering removed"),
 
+	ROW(UNPLUGGING, FIRST_FRAME, act_let_go, "it speaks on its standby leg: MAC zeroed at once"),
 	ROW(UNPLUGGING, UNPLUGGED, act_unplugged,
 	    "MAC zeroed, armed; -> standby, or leaving in a migration"),
 	ROW(UNPLUGGING, ACCELERATE, act_accelerate_later, "back to the VF after this switch"),

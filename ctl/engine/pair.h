@@ -85,6 +85,7 @@ struct sfh_pair {
 	bool held;		 /* stays on standby until asked otherwise */
 	bool no_driver;		 /* no proof last time; until the next negotiation */
 	bool wants_address;	 /* not proven without one: waits until it shows one */
+	bool let_go;		 /* in UNPLUGGING: it spoke on its standby leg, the MAC is zero */
 	bool vf_refused;	 /* the driver refused to unpark; until asked again */
 	bool leaving;		 /* an outgoing migration waits for this pair */
 	bool has_lease;

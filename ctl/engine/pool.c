@@ -565,6 +565,15 @@ int sfh_pool_quiet(struct sfh_engine *e, struct sfh_pair *p, struct sfh_error *e
 	return r;
 }
 
+int sfh_pool_unquiet(struct sfh_engine *e, struct sfh_pair *p, struct sfh_error *err)
+{
+	struct sfh_vf_config cfg;
+	unsigned what = SFH_VF_MAC | final_vlan(p, &cfg);
+
+	cfg.mac = p->mac;
+	return p->has_lease ? set_vf(e, p->pf_ifindex, p->lease.vf, what, &cfg, err) : 0;
+}
+
 int sfh_pool_adopt(struct sfh_engine *e, struct sfh_pair *p, const struct sfh_bdf *vf,
 		   struct sfh_error *err)
 {

@@ -1050,3 +1050,32 @@ Test(engine, a_network_again_replaces_the_first)
 	sfh_engine_network_remove(&f->e, "blue");
 	cr_assert_null(sfh_engine_network(&f->e, "blue"));
 }
+
+/* --- the earliest word of a release ------------------------------------------------------ */
+
+Test(engine, a_guest_that_speaks_on_its_standby_leg_has_let_go)
+{
+	struct sfh_pair *p = fake_pair_in(f, SFH_PAIR_UNPLUGGING);
+	unsigned vf = p->lease.vf;
+
+	cr_assert_str_neq(fake_vf(f, 0, vf), ZEROED);
+	fake_event(f, SFH_EV_FIRST_FRAME);
+	assert_state(p, UNPLUGGING);
+	cr_assert_str_eq(fake_vf(f, 0, vf), ZEROED, "before QEMU says anything");
+	cr_assert_eq(fake_leases(f), 1, "the VF is not free before QEMU has closed it");
+	fake_event(f, SFH_EV_UNPLUGGED);
+	assert_state(p, STANDBY);
+	cr_assert_eq(fake_leases(f), 0);
+}
+
+Test(engine, a_guest_that_keeps_the_vf_after_all_gets_its_mac_back)
+{
+	struct sfh_pair *p = fake_pair_in(f, SFH_PAIR_UNPLUGGING);
+	char before[64];
+
+	(void)strcpy(before, fake_vf(f, 0, p->lease.vf));
+	fake_event(f, SFH_EV_FIRST_FRAME);
+	fake_event(f, SFH_EV_UNPLUG_FAILED);
+	assert_state(p, VF);
+	cr_assert_str_eq(fake_vf(f, 0, p->lease.vf), before);
+}

@@ -68,7 +68,8 @@ Test(netxml, rfc_verbatim)
 	cr_assert_eq(def->mode, SFH_MODE_MACVTAP_BRIDGE);
 	cr_assert_eq(def->policy, SFH_NET_POLICY_PREFER);
 	cr_assert_eq(def->vfs, 0);
-	cr_assert_eq(def->vlan, 0);
+	cr_assert_eq(def->set.vf.what, 0);
+	cr_assert_eq(sfh_netdef_landing(def), 1);
 	cr_assert_str_eq(def->bridge, "");
 	cr_assert_eq(def->nexcluded, 0);
 }
@@ -92,7 +93,7 @@ Test(netxml, everything)
 	cr_assert_eq(def->mode, SFH_MODE_MACVTAP_VEPA);
 	cr_assert_eq(def->policy, SFH_NET_POLICY_REQUIRE);
 	cr_assert_eq(def->landing, 1);
-	cr_assert_eq(def->vlan, 42);
+	cr_assert_eq(def->set.vf.cfg.vlan, 42);
 	cr_assert_eq(def->probe_interval_ms, 250);
 	cr_assert_eq(def->nexcluded, 2);
 	cr_assert(sfh_netdef_is_excluded(def, &first));
@@ -494,9 +495,9 @@ Test(netxml, numbers)
 {
 	static const char *const bad[] = {
 		"0", "4095", "-1", "+1", "1x", " 1", "", "0x10", "99999999999999999999"};
-	_cleanup_def_ struct sfh_netdef *def = must_parse(NETWORK("<vlan><tag id='4094'/></vlan>"));
+	_cleanup_def_ struct sfh_netdef *def = must_parse(NETWORK("<vlan><tag id='4093'/></vlan>"));
 
-	cr_assert_eq(def->vlan, 4094);
+	cr_assert_eq(def->set.vf.cfg.vlan, 4093);
 	for (size_t i = 0; i < SFH_ARRAY_SIZE(bad); i++) {
 		char xml[256];
 
