@@ -211,6 +211,16 @@ static int parse_nic(const xmlNode *node, struct sfh_dom_nic *nic, struct sfh_er
 	if (r < 0)
 		return r;
 	nic->vlan = r > 0 ? (unsigned)v : 0;
+	r = sfh_xml_uint(sfh_xml_first(sfh_xml_first(node, "bandwidth"), "outbound"), "average",
+			 false, 0, UINT32_MAX, &v, err);
+	if (r < 0)
+		return r;
+	nic->outbound_kbytes = r > 0 ? v : 0;
+	if (nic->type == SFH_NIC_HOSTDEV && sfh_xml_first(source, "address")) {
+		r = sfh_xml_pci_address(sfh_xml_first(source, "address"), &nic->hostdev, err);
+		if (r < 0)
+			return r;
+	}
 	r = sfh_xml_uint(sfh_xml_first(node, "mtu"), "size", false, 0, 65535, &v, err);
 	if (r < 0)
 		return r;

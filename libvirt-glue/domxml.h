@@ -66,6 +66,8 @@ struct sfh_dom_nic {
 	char model[SFH_DOM_WORD_SIZE];
 	char virtualport[SFH_DOM_WORD_SIZE]; /* virtualport/@type */
 	unsigned vlan;			     /* first tag; 0: none */
+	uint64_t outbound_kbytes;	     /* bandwidth/outbound/@average, kB/s; 0: not said */
+	struct sfh_bdf hostdev;		     /* type hostdev: its VF on this host */
 	unsigned mtu;			     /* 0: not said */
 	bool teaming_persistent;	     /* <teaming type='persistent'/>: it is a standby */
 	bool teaming_transient;

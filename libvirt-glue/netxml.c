@@ -2,7 +2,11 @@
 #include "libvirt-glue/netxml.h"
 #include "libvirt-glue/xmlutil.h"
 
+#include "sfhybrid/abi.h"
+
 #include <ctype.h>
+#include <linux/if_ether.h>
+#include <linux/if_link.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -46,6 +50,7 @@ void sfh_netdef_freep(struct sfh_netdef **def)
 		return;
 	free((*def)->pfs);
 	free((*def)->excluded);
+	free((*def)->portgroups);
 	free(*def);
 	*def = NULL;
 }
@@ -53,6 +58,52 @@ void sfh_netdef_freep(struct sfh_netdef **def)
 unsigned sfh_netdef_pf_vfs(const struct sfh_netdef *def, size_t i)
 {
 	return def->pfs[i].vfs ? def->pfs[i].vfs : def->vfs;
+}
+
+unsigned sfh_netdef_landing(const struct sfh_netdef *def)
+{
+	return def->landing < 0 ? 1 : (unsigned)def->landing;
+}
+
+static const struct sfh_netdef_portgroup *portgroup_of(const struct sfh_netdef *def,
+						       const char *name)
+{
+	for (size_t i = 0; i < def->nportgroups; i++)
+		if (*name ? !strcmp(def->portgroups[i].name, name) : def->portgroups[i].is_default)
+			return &def->portgroups[i];
+	return NULL;
+}
+
+void sfh_netdef_settings(const struct sfh_netdef *def, const char *portgroup,
+			 struct sfh_net_settings *ret)
+{
+	const struct sfh_netdef_portgroup *group = portgroup_of(def, portgroup);
+
+	*ret = def->set;
+	if (!group)
+		return;
+	sfh_vf_wish_merge(&ret->vf, &group->set.vf);
+	if (group->set.has_policy) {
+		ret->has_policy = true;
+		ret->policy = group->set.policy;
+	}
+	if (group->set.has_priority) {
+		ret->has_priority = true;
+		ret->priority = group->set.priority;
+	}
+	if (*group->set.virtualport)
+		(void)sfh_strcpy(ret->virtualport, sizeof(ret->virtualport),
+				 group->set.virtualport);
+}
+
+bool sfh_netdef_has_policy(const struct sfh_netdef *def, enum sfh_net_policy policy)
+{
+	if (def->policy == policy)
+		return true;
+	for (size_t i = 0; i < def->nportgroups; i++)
+		if (def->portgroups[i].set.has_policy && def->portgroups[i].set.policy == policy)
+			return true;
+	return false;
 }
 
 int sfh_netdef_find_pf(const struct sfh_netdef *def, const char *dev)
@@ -279,12 +330,55 @@ static int parse_uuid(const xmlNode *node, struct sfh_netdef *def, struct sfh_er
 	return 0;
 }
 
+/* <… required='yes'|'no'>: what happens when the driver refuses it. */
+static int get_required(const xmlNode *node, struct sfh_netdef *def, unsigned setting,
+			bool required, struct sfh_error *err)
+{
+	static const char *const words[] = {"no", "yes"};
+	int r = required;
+
+	if (xmlHasProp((xmlNode *)node, BAD_CAST "required"))
+		r = get_word(node, "required", words, 2, err);
+	if (r < 0)
+		return r;
+	def->set.vf.what |= setting;
+	if (r == 0)
+		def->set.vf.optional |= setting;
+	return 0;
+}
+
 static int parse_tag(const xmlNode *node, struct sfh_netdef *def, struct sfh_error *err)
 {
-	static const char *const attrs[] = {"id", NULL};
+	static const char *const attrs[] = {"id", "priority", "protocol", NULL};
+	static const char *const protocols[] = {"802.1Q", "802.1ad"};
+	unsigned id = 0, priority = 8;
 	int r = check_node(node, attrs, false, err);
 
-	return r < 0 ? r : get_uint(node, "id", true, 1, 4094, &def->vlan, err);
+	if (r == 0)
+		r = get_uint(node, "id", true, 1, 4094, &id, err);
+	if (r == 0)
+		r = get_uint(node, "priority", false, 0, 7, &priority, err);
+	if (r < 0)
+		return r;
+	if (id == SFH_PARK_VLAN)
+		return sfh_err(err, -EINVAL,
+			       "%s: <tag>: VLAN %u is the one in which sfhybrid parks VFs, "
+			       "take another",
+			       WHAT_USER, id);
+	def->set.vf.cfg.vlan = (uint16_t)id;
+	def->set.vf.what |= SFH_VF_VLAN;
+	if (priority < 8) {
+		def->set.vf.cfg.qos = (uint8_t)priority;
+		def->set.vf.what |= SFH_VF_QOS;
+	}
+	if (xmlHasProp((xmlNode *)node, BAD_CAST "protocol")) {
+		r = get_word(node, "protocol", protocols, 2, err);
+		if (r < 0)
+			return r;
+		def->set.vf.cfg.proto = r ? ETH_P_8021AD : ETH_P_8021Q;
+		def->set.vf.what |= SFH_VF_PROTO;
+	}
+	return 0;
 }
 
 static int parse_vlan(const xmlNode *node, struct sfh_netdef *def, struct sfh_error *err)
@@ -297,8 +391,100 @@ static int parse_vlan(const xmlNode *node, struct sfh_netdef *def, struct sfh_er
 	r = parse_children(node, table, SFH_ARRAY_SIZE(table), def, err);
 	if (r < 0)
 		return r;
-	if (!def->vlan)
+	if (!(def->set.vf.what & SFH_VF_VLAN))
 		return sfh_err(err, -EINVAL, "%s: <vlan> needs <tag id='N'/>", WHAT_USER);
+	return 0;
+}
+
+static int get_switch(const xmlNode *node, struct sfh_netdef *def, unsigned setting, bool *ret,
+		      struct sfh_error *err)
+{
+	static const char *const attrs[] = {"mode", "required", NULL};
+	static const char *const words[] = {"off", "on"};
+	int r = check_node(node, attrs, false, err);
+
+	if (r == 0)
+		r = get_word(node, "mode", words, 2, err);
+	if (r < 0)
+		return r;
+	*ret = r == 1;
+	return get_required(node, def, setting, true, err);
+}
+
+static int parse_trust(const xmlNode *node, struct sfh_netdef *def, struct sfh_error *err)
+{
+	return get_switch(node, def, SFH_VF_TRUST, &def->set.vf.cfg.trust, err);
+}
+
+static int parse_spoofchk(const xmlNode *node, struct sfh_netdef *def, struct sfh_error *err)
+{
+	return get_switch(node, def, SFH_VF_SPOOFCHK, &def->set.vf.cfg.spoofchk, err);
+}
+
+static int parse_link_state(const xmlNode *node, struct sfh_netdef *def, struct sfh_error *err)
+{
+	static const char *const attrs[] = {"state", "required", NULL};
+	static const char *const words[] = {"auto", "enable", "disable"};
+	int r = check_node(node, attrs, false, err);
+
+	if (r == 0)
+		r = get_word(node, "state", words, 3, err);
+	if (r < 0)
+		return r;
+	if (r == 2)
+		return sfh_err(err, -EINVAL,
+			       "%s: <link-state state='disable'/>: a VF whose link is down carries "
+			       "nothing; <policy mode='never'/> keeps guests on their standby leg",
+			       WHAT_USER);
+	def->set.vf.cfg.link_state = r ? IFLA_VF_LINK_STATE_ENABLE : IFLA_VF_LINK_STATE_AUTO;
+	return get_required(node, def, SFH_VF_LINK_STATE, false, err);
+}
+
+static int parse_rate(const xmlNode *node, struct sfh_netdef *def, struct sfh_error *err)
+{
+	static const char *const attrs[] = {"min", "max", "required", NULL};
+	unsigned min = 0, max = 0;
+	int r = check_node(node, attrs, false, err);
+
+	if (r == 0)
+		r = get_uint(node, "min", false, 1, SFH_NET_RATE_MAX, &min, err);
+	if (r == 0)
+		r = get_uint(node, "max", false, 1, SFH_NET_RATE_MAX, &max, err);
+	if (r < 0)
+		return r;
+	if (!min && !max)
+		return sfh_err(err, -EINVAL, "%s: <rate> needs min='MBIT' or max='MBIT'", WHAT_USER);
+	if (max && min > max)
+		return sfh_err(err, -EINVAL, "%s: <rate>: min %u is more than max %u", WHAT_USER, min,
+			       max);
+	def->set.vf.cfg.min_tx = min;
+	def->set.vf.cfg.max_tx = max;
+	return get_required(node, def, SFH_VF_RATE, false, err);
+}
+
+static int parse_parameters(const xmlNode *node, struct sfh_netdef *def, struct sfh_error *err)
+{
+	static const char *const attrs[] = {"managerid",  "typeid",    "typeidversion",
+					    "instanceid", "profileid", NULL};
+
+	(void)def; /* libvirt checks what they say */
+	return check_node(node, attrs, false, err);
+}
+
+static int parse_virtualport(const xmlNode *node, struct sfh_netdef *def, struct sfh_error *err)
+{
+	static const char *const attrs[] = {"type", NULL};
+	static const char *const words[] = {"802.1Qbg", "802.1Qbh"};
+	static const struct element table[] = {{"parameters", parse_parameters, false}};
+	int r = check_node(node, attrs, true, err), word = 0;
+
+	if (r == 0)
+		r = word = get_word(node, "type", words, 2, err);
+	if (r >= 0)
+		r = parse_children(node, table, SFH_ARRAY_SIZE(table), def, err);
+	if (r < 0)
+		return r;
+	(void)sfh_strcpy(def->set.virtualport, sizeof(def->set.virtualport), words[word]);
 	return 0;
 }
 
@@ -359,23 +545,41 @@ static int parse_vfs(const xmlNode *node, struct sfh_netdef *def, struct sfh_err
 
 static int parse_policy(const xmlNode *node, struct sfh_netdef *def, struct sfh_error *err)
 {
-	static const char *const attrs[] = {"mode", NULL};
+	static const char *const attrs[] = {"mode", "priority", NULL};
+	unsigned priority = SFH_NET_PRIORITY_MAX + 1;
 	int r = check_node(node, attrs, false, err);
 
-	if (r == 0)
-		r = get_word(node, "mode", policy_names, _SFH_NET_POLICY_MAX, err);
 	if (r < 0)
 		return r;
-	def->policy = (enum sfh_net_policy)r;
+	r = get_uint(node, "priority", false, 0, SFH_NET_PRIORITY_MAX, &priority, err);
+	if (r < 0)
+		return r;
+	if (priority <= SFH_NET_PRIORITY_MAX) {
+		def->set.has_priority = true;
+		def->set.priority = (int)priority;
+	}
+	/* a priority may stand alone */
+	if (def->set.has_priority && !xmlHasProp((xmlNode *)node, BAD_CAST "mode"))
+		return 0;
+	r = get_word(node, "mode", policy_names, _SFH_NET_POLICY_MAX, err);
+	if (r < 0)
+		return r;
+	def->policy = def->set.policy = (enum sfh_net_policy)r;
+	def->set.has_policy = true;
 	return 0;
 }
 
 static int parse_landing(const xmlNode *node, struct sfh_netdef *def, struct sfh_error *err)
 {
 	static const char *const attrs[] = {"vfs", NULL};
+	unsigned n = 0;
 	int r = check_node(node, attrs, false, err);
 
-	return r < 0 ? r : get_uint(node, "vfs", true, 0, SFH_NET_VFS_MAX, &def->landing, err);
+	if (r == 0)
+		r = get_uint(node, "vfs", true, 0, SFH_NET_VFS_MAX, &n, err);
+	if (r == 0)
+		def->landing = (int)n;
+	return r;
 }
 
 static int parse_probe(const xmlNode *node, struct sfh_netdef *def, struct sfh_error *err)
@@ -460,6 +664,68 @@ static int parse_forward(const xmlNode *node, struct sfh_netdef *def, struct sfh
 	return 0;
 }
 
+static int add_portgroup(struct sfh_netdef *def, const struct sfh_netdef_portgroup *group,
+			 struct sfh_error *err)
+{
+	struct sfh_netdef_portgroup *more;
+	char show[SFH_XML_SHOW_SIZE];
+
+	for (size_t i = 0; i < def->nportgroups; i++) {
+		if (!strcmp(def->portgroups[i].name, group->name))
+			return sfh_err(err, -EINVAL, "%s: <portgroup name='%s'> stands there twice",
+				       WHAT_USER, sfh_xml_show(group->name, show));
+		if (def->portgroups[i].is_default && group->is_default)
+			return sfh_err(err, -EINVAL,
+				       "%s: <portgroup name='%s'>: there is a default one already",
+				       WHAT_USER, sfh_xml_show(group->name, show));
+	}
+	if (def->nportgroups == SFH_NET_PORTGROUPS_MAX)
+		return sfh_err(err, -EINVAL, "%s: more than %d <portgroup>", WHAT_USER,
+			       SFH_NET_PORTGROUPS_MAX);
+	more = reallocarray(def->portgroups, def->nportgroups + 1, sizeof(*more));
+	if (!more)
+		return sfh_err(err, -ENOMEM, "out of memory");
+	def->portgroups = more;
+	more[def->nportgroups++] = *group;
+	return 0;
+}
+
+static int parse_portgroup(const xmlNode *node, struct sfh_netdef *def, struct sfh_error *err)
+{
+	static const char *const attrs[] = {"name", "default", NULL};
+	static const char *const words[] = {"no", "yes"};
+	static const struct element table[] = {
+		{"vlan", parse_vlan, false},
+		{"trust", parse_trust, false},
+		{"spoofchk", parse_spoofchk, false},
+		{"link-state", parse_link_state, false},
+		{"rate", parse_rate, false},
+		{"policy", parse_policy, false},
+		{"virtualport", parse_virtualport, false},
+	};
+	struct sfh_netdef_portgroup group = {.is_default = false};
+	struct sfh_netdef inside = {.landing = -1}; /* the elements write to its settings */
+	int r = check_node(node, attrs, true, err);
+
+	if (r == 0)
+		r = need_attr(node, "name", group.name, sizeof(group.name), err);
+	if (r < 0)
+		return r;
+	if (!*group.name)
+		return sfh_err(err, -EINVAL, "%s: <portgroup> has an empty name", WHAT_USER);
+	if (xmlHasProp((xmlNode *)node, BAD_CAST "default")) {
+		r = get_word(node, "default", words, 2, err);
+		if (r < 0)
+			return r;
+		group.is_default = r == 1;
+	}
+	r = parse_children(node, table, SFH_ARRAY_SIZE(table), &inside, err);
+	if (r < 0)
+		return r;
+	group.set = inside.set;
+	return add_portgroup(def, &group, err);
+}
+
 /* `root` is the user's <network>, without namespaces. */
 static int parse_network(const xmlNode *root, struct sfh_netdef **ret, struct sfh_error *err)
 {
@@ -468,12 +734,19 @@ static int parse_network(const xmlNode *root, struct sfh_netdef **ret, struct sf
 		{"uuid", parse_uuid, false},
 		{"forward", parse_forward, false},
 		{"vlan", parse_vlan, false},
+		{"trust", parse_trust, false},
+		{"spoofchk", parse_spoofchk, false},
+		{"link-state", parse_link_state, false},
+		{"rate", parse_rate, false},
+		{"virtualport", parse_virtualport, false},
+		{"portgroup", parse_portgroup, true},
 	};
 	_cleanup_(sfh_netdef_freep) struct sfh_netdef *def = calloc(1, sizeof(*def));
 	int r;
 
 	if (!def)
 		return sfh_err(err, -ENOMEM, "out of memory");
+	def->landing = -1;
 	r = check_node(root, NULL, true, err);
 	if (r < 0)
 		return r;
@@ -564,8 +837,39 @@ int sfh_netdef_parse(const char *xml, size_t len, struct sfh_netdef **ret, struc
 	return r < 0 ? r : parse_network(xmlDocGetRootElement(doc), ret, err);
 }
 
-/* <forward> and <bridge> as libvirt knows them. */
-static bool add_derived(xmlNode *network, const struct sfh_netdef *def)
+/* A copy of the element's <virtualport>, if it has one: the standby NIC gets it. */
+static bool copy_virtualport(xmlNode *to, const xmlNode *from)
+{
+	xmlNode *node = sfh_xml_first(from, "virtualport"), *copy;
+
+	if (!node)
+		return true;
+	copy = xmlDocCopyNode(node, to->doc, 1);
+	return copy && xmlAddChild(to, copy);
+}
+
+/* Names only: what they say acts on the VF, and libvirt would refuse most of it. */
+static bool add_portgroups(xmlNode *network, const xmlNode *user)
+{
+	for (xmlNode *c = sfh_xml_first(user, "portgroup"); c; c = sfh_xml_next(c, "portgroup")) {
+		xmlNode *group = xmlNewChild(network, NULL, BAD_CAST "portgroup", NULL);
+
+		if (!group)
+			return false;
+		for (const xmlAttr *a = c->properties; a; a = a->next) {
+			_cleanup_xmlstr_ xmlChar *value = xmlGetNoNsProp(c, a->name);
+
+			if (!value || !xmlNewProp(group, a->name, value))
+				return false;
+		}
+		if (!copy_virtualport(group, c))
+			return false;
+	}
+	return true;
+}
+
+/* <forward>, <bridge>, <virtualport> and <portgroup> as libvirt knows them. */
+static bool add_derived(xmlNode *network, const struct sfh_netdef *def, const xmlNode *user)
 {
 	xmlNode *forward = xmlNewChild(network, NULL, BAD_CAST "forward", NULL);
 	xmlNode *node;
@@ -574,14 +878,15 @@ static bool add_derived(xmlNode *network, const struct sfh_netdef *def)
 		return false;
 	if (def->mode == SFH_MODE_LINUX_BRIDGE) {
 		node = xmlNewChild(network, NULL, BAD_CAST "bridge", NULL);
-		return node && xmlNewProp(node, BAD_CAST "name", BAD_CAST def->bridge);
+		if (!node || !xmlNewProp(node, BAD_CAST "name", BAD_CAST def->bridge))
+			return false;
 	}
-	for (size_t i = 0; i < def->npfs; i++) {
+	for (size_t i = 0; def->mode != SFH_MODE_LINUX_BRIDGE && i < def->npfs; i++) {
 		node = xmlNewChild(forward, NULL, BAD_CAST "interface", NULL);
 		if (!node || !xmlNewProp(node, BAD_CAST "dev", BAD_CAST def->pfs[i].dev))
 			return false;
 	}
-	return true;
+	return copy_virtualport(network, user) && add_portgroups(network, user);
 }
 
 int sfh_netdef_to_libvirt(const char *user_xml, size_t len, char **ret_xml, struct sfh_error *err)
@@ -617,7 +922,7 @@ int sfh_netdef_to_libvirt(const char *user_xml, size_t len, char **ret_xml, stru
 		return sfh_err(err, -ENOMEM, "out of memory");
 	strip_blanks(ours);
 	set_namespace(ours, ns);
-	if (!add_derived(network, def))
+	if (!add_derived(network, def, xmlDocGetRootElement(user)))
 		return sfh_err(err, -ENOMEM, "out of memory");
 	return sfh_xml_write(doc, true, ret_xml, err);
 }

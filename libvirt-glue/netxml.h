@@ -6,13 +6,14 @@
  * below libvirt's <metadata>. What stands outside of it (<forward>, <bridge>)
  * is derived from it when the network is defined, and never read back.
  *
- * Uses libxml2 only. Every document is taken for hostile: at most
+ * Uses libxml2 (and, of ctl/core, what a VF can be told) only. Every document is taken for hostile: at most
  * SFH_XML_MAX bytes, no DTD, no entities, nothing is loaded from anywhere.
  * All functions return 0 or a negative errno and put one sentence in *err
  * (which may be NULL); on failure *ret is not touched. */
 #ifndef SFHYBRID_GLUE_NETXML_H
 #define SFHYBRID_GLUE_NETXML_H
 
+#include "ctl/core/vfwish.h"
 #include "sfhybrid/util.h"
 
 #define SFH_NETXML_NS "https://sfhybrid.org/xmlns/network/1"
@@ -24,6 +25,9 @@
 #define SFH_NET_UUID_SIZE 37
 #define SFH_NET_PFS_MAX 64
 #define SFH_NET_EXCLUDED_MAX 1024
+#define SFH_NET_PORTGROUPS_MAX 1024
+#define SFH_NET_PRIORITY_MAX 1000
+#define SFH_NET_RATE_MAX 1000000 /* Mbit/s */
 #define SFH_NET_VFS_MAX 65535 /* an SR-IOV capability cannot say more */
 
 enum sfh_standby_mode {
@@ -36,7 +40,7 @@ enum sfh_standby_mode {
 
 enum sfh_net_policy {
 	SFH_NET_POLICY_PREFER,	/* accelerate when a VF is free (default) */
-	SFH_NET_POLICY_REQUIRE, /* parsed and kept; does not act in this version */
+	SFH_NET_POLICY_REQUIRE, /* a guest without a VF does not start */
 	SFH_NET_POLICY_NEVER,	/* standby only */
 	_SFH_NET_POLICY_MAX
 };
@@ -44,6 +48,21 @@ enum sfh_net_policy {
 struct sfh_netdef_pf {
 	char dev[SFH_NET_IFNAME_SIZE];
 	unsigned vfs; /* 0: what the network says */
+};
+
+/* What a network or a portgroup says of the NICs on it. */
+struct sfh_net_settings {
+	struct sfh_vf_wish vf; /* VLAN, trust, spoofchk, link state, rate */
+	bool has_policy, has_priority;
+	enum sfh_net_policy policy;
+	int priority;	      /* 0..SFH_NET_PRIORITY_MAX; the higher is first for a VF that frees */
+	char virtualport[16]; /* "802.1Qbg", "802.1Qbh"; "" if there is none */
+};
+
+struct sfh_netdef_portgroup {
+	char name[SFH_NET_NAME_SIZE];
+	bool is_default; /* of NICs that name no portgroup; at most one is */
+	struct sfh_net_settings set;
 };
 
 struct sfh_netdef {
@@ -57,9 +76,11 @@ struct sfh_netdef {
 	enum sfh_net_policy policy;
 	struct sfh_bdf *excluded; /* VFs never to touch */
 	size_t nexcluded;
-	/* Parsed and kept, but they do not act in this version: */
-	unsigned vlan;		    /* 1..4094; 0: none */
-	unsigned landing;	    /* landing VFs to keep back */
+	int landing; /* VFs to keep back for arrivals; -1: nothing is said */
+	struct sfh_net_settings set;
+	struct sfh_netdef_portgroup *portgroups; /* in the user's order */
+	size_t nportgroups;
+	/* Parsed and kept, but it does not act in this version: */
 	unsigned probe_interval_ms; /* 0: the agent's default */
 };
 
@@ -94,6 +115,14 @@ int sfh_netdef_user_xml(const char *libvirt_xml, size_t len, char **ret, struct 
 /* How many VFs of PF number `i` the network may use: its own `vfs`, else the
  * network's; 0: as many as it has. */
 unsigned sfh_netdef_pf_vfs(const struct sfh_netdef *def, size_t i);
+/* How many VFs the network keeps back for arriving guests, if it has at least two. */
+unsigned sfh_netdef_landing(const struct sfh_netdef *def);
+/* What holds for a NIC with `portgroup` ("" if it names none): what the portgroup
+ * says, else the network. A portgroup that is not there says nothing, as in libvirt. */
+void sfh_netdef_settings(const struct sfh_netdef *def, const char *portgroup,
+			 struct sfh_net_settings *ret);
+/* Whether any NIC on it can have that policy. */
+bool sfh_netdef_has_policy(const struct sfh_netdef *def, enum sfh_net_policy policy);
 /* Index of the PF named `dev`, or -ENOENT. */
 int sfh_netdef_find_pf(const struct sfh_netdef *def, const char *dev);
 bool sfh_netdef_is_excluded(const struct sfh_netdef *def, const struct sfh_bdf *bdf);

@@ -40,6 +40,7 @@ struct sfh_agent {
 	int probe_fd;
 	struct sfh_engine engine;
 	struct sfh_agent_network *networks;
+	struct sfh_hostdev_user *hostdev_users; /* hostdevs.c */
 	unsigned network_jobs; /* ups and downs under way */
 	unsigned resuming;     /* of them, those begun at start */
 	bool resumed;
@@ -103,6 +104,13 @@ struct sfh_described {
 int sfh_describe(const struct sfh_agent *a, const char *xml, size_t len,
 		 struct sfh_described *ret, struct sfh_error *err);
 void sfh_described_done(struct sfh_described *d);
+
+/* --- hostdevs.c -------------------------------------------------------------------------- */
+/* Loop: a running guest's XML; VFs that it has and that are not ours to give. */
+void sfh_hostdevs_note(struct sfh_agent *a, const char *xml, size_t len);
+/* Loop: the guest is gone. */
+void sfh_hostdevs_forget(struct sfh_agent *a, const char *uuid);
+bool sfh_hostdevs_has(const struct sfh_agent *a, const struct sfh_bdf *bdf, char why[48]);
 
 /* --- networks.c (verbs up, down, define, undefine) ------------------------------------------ */
 void sfh_verb_define(struct sfh_agent *a, struct sfh_request *req);

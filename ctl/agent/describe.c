@@ -4,18 +4,55 @@
 
 #include "ctl/agent/agent.h"
 
+/* What the NIC itself says takes the place of what portgroup and network say
+ * (docs/network-xml.md, precedence). */
+static void fill_wish(const struct sfh_net_settings *set, const struct sfh_dom_nic *nic,
+		      struct sfh_vf_wish *wish)
+{
+	struct sfh_vf_wish own = { .what = 0 };
+
+	if (nic->vlan) {
+		own.cfg.vlan = (uint16_t)nic->vlan;
+		own.what |= SFH_VF_VLAN;
+	}
+	if (nic->outbound_kbytes) { /* kB/s; the standby leg is shaped by libvirt */
+		uint64_t mbit = (nic->outbound_kbytes * 8 + 999) / 1000;
+
+		own.cfg.min_tx = set->vf.what & SFH_VF_RATE ? set->vf.cfg.min_tx : 0;
+		own.cfg.max_tx = mbit < SFH_NET_RATE_MAX ? (uint32_t)mbit : SFH_NET_RATE_MAX;
+		if (own.cfg.min_tx > own.cfg.max_tx)
+			own.cfg.min_tx = 0;
+		own.what |= SFH_VF_RATE;
+		own.optional |= SFH_VF_RATE & ~(set->vf.what & ~set->vf.optional);
+	}
+	*wish = set->vf;
+	sfh_vf_wish_merge(wish, &own);
+}
+
 static void fill(const struct sfh_netdef *def, const struct sfh_domdesc *desc,
 		 const struct sfh_dom_nic *nic, struct sfh_guest_nic *ret)
 {
 	char alias[SFH_ALIAS_SIZE];
 	const struct sfh_dom_hostdev *vf =
 		sfh_domdesc_find_hostdev(desc, sfh_alias_vf(&nic->mac, alias));
+	struct sfh_net_settings set;
+	enum sfh_net_policy policy;
 
+	sfh_netdef_settings(def, nic->portgroup, &set);
+	policy = set.has_policy ? set.policy : def->policy;
 	*ret = (struct sfh_guest_nic){
 		.mac = nic->mac,
 		.adopted = nic->teaming_persistent && strncmp(nic->alias, "ua-", 3) == 0,
 		.has_vf = vf != NULL,
+		.never = policy == SFH_NET_POLICY_NEVER,
+		.require = policy == SFH_NET_POLICY_REQUIRE,
+		.priority = set.priority,
+		/* A VF cannot have a port profile of either kind: libvirt applies 802.1Qbh
+		 * to its own hostdev interfaces only, and 802.1Qbg to none. */
+		.barred = nic->virtualport[0] || set.virtualport[0] ? SFH_REASON_PORT_PROFILE
+								    : SFH_REASON_NONE,
 	};
+	fill_wish(&set, nic, &ret->wish);
 	if (vf)
 		ret->vf = vf->bdf;
 	(void)sfh_strcpy(ret->network, sizeof(ret->network), nic->network);

@@ -16,7 +16,7 @@ static int check_required(struct sfh_agent *a, const struct sfh_guest_desc *gues
 		const struct sfh_pair *p = sfh_engine_pair(&a->engine, guest->uuid, &nic->mac);
 		bool found = p && p->has_lease;
 
-		if (!n || n->def->policy != SFH_NET_POLICY_REQUIRE)
+		if (!n || !nic->require)
 			continue;
 		if (!nic->adopted)
 			return sfh_err(err, -EPERM,

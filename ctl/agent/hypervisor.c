@@ -279,6 +279,8 @@ static void done_look(struct sfh_job *job)
 	struct sfh_agent *a = j->a;
 	struct sfh_described d = { .nics = NULL };
 
+	if (j->xml)
+		sfh_hostdevs_note(a, j->xml, strlen(j->xml));
 	if (!j->xml || sfh_describe(a, j->xml, strlen(j->xml), &d, &j->err) < 0) {
 		sfh_agent_log(LOG_NOTICE, "cannot look at '%s': %s", j->ev.name, j->err.text);
 	} else if (j->ev.kind == SFH_VIRT_INCOMING || j->ev.kind == SFH_VIRT_ARRIVED) {
@@ -424,6 +426,7 @@ static void handle(struct sfh_agent *a, const struct sfh_virt_event *ev)
 		sfh_engine_guest_event(&a->engine, ev->uuid, SFH_EV_RESUMED, NULL);
 		break;
 	case SFH_VIRT_STOPPED:
+		sfh_hostdevs_forget(a, ev->uuid);
 		sfh_engine_guest_event(&a->engine, ev->uuid, SFH_EV_STOPPED, NULL);
 		break;
 	case SFH_VIRT_NEGOTIATED:
@@ -581,6 +584,7 @@ static void done_connect(struct sfh_job *job)
 	for (size_t i = 0; i < j->n; i++) {
 		struct sfh_described d = { .nics = NULL };
 
+		sfh_hostdevs_note(a, j->xmls[i], strlen(j->xmls[i]));
 		if (sfh_describe(a, j->xmls[i], strlen(j->xmls[i]), &d, &j->err) == 0)
 			sfh_engine_guest_running(&a->engine, &d.guest, true);
 		sfh_described_done(&d);

@@ -18,32 +18,61 @@ static const struct sfh_netdef *netdef_of_pf(const struct sfh_agent *a, const ch
 	return NULL;
 }
 
+/* Why a VF with this driver is not ours to give; "" if it is. */
+static void check_vf(const struct sfh_agent *a, const struct sfh_bdf *bdf, const char *driver,
+		     char why[48])
+{
+	why[0] = '\0';
+	if (!sfh_hostdevs_has(a, bdf, why) && strcmp(driver, "vfio-pci") != 0)
+		(void)snprintf(why, 48, "bound to %s", driver[0] ? driver : "no driver");
+}
+
+/* One question to the kernel for all MACs, whatever the number of VFs. */
 static int vf_list(void *ctx, const char *dev, struct sfh_vf_slot *slots, size_t n,
 		   struct sfh_error *err)
 {
 	struct sfh_agent *a = ctx;
 	const struct sfh_netdef *def = netdef_of_pf(a, dev);
 	_cleanup_(sfh_pf_free) struct sfh_pf *pf = NULL;
-	unsigned share;
+	_cleanup_free_ struct sfh_vf_config *cfgs = NULL;
+	unsigned share, used = 0;
 	int r = sfh_pf_read(&a->env, dev, &pf, err);
 
+	if (r < 0)
+		return r;
+	cfgs = calloc(pf->num_vfs + 1, sizeof(*cfgs));
+	if (!cfgs)
+		return sfh_err(err, -ENOMEM, "out of memory");
+	r = pf->num_vfs ? sfh_nl_vf_list(a->nl, pf->ifindex, cfgs, pf->num_vfs, err) : 0;
 	if (r < 0)
 		return r;
 	share = def ? sfh_netdef_pf_vfs(def, (size_t)sfh_netdef_find_pf(def, dev)) : 0;
 	for (unsigned i = 0; i < pf->num_vfs && i < n; i++) {
 		const struct sfh_vf *vf = &pf->vfs[i];
+		char *why = slots[i].why_not;
 
-		slots[i] = (struct sfh_vf_slot){ .vf = vf->index, .bdf = vf->bdf };
+		slots[i] = (struct sfh_vf_slot){ .vf = vf->index, .bdf = vf->bdf,
+						 .mac = cfgs[i].mac };
 		if (def && sfh_netdef_is_excluded(def, &vf->bdf))
-			(void)sfh_strcpy(slots[i].why_not, sizeof(slots[i].why_not), "excluded");
-		else if (share && i >= share)
-			(void)sfh_strcpy(slots[i].why_not, sizeof(slots[i].why_not),
+			(void)sfh_strcpy(why, sizeof(slots[i].why_not), "excluded by address");
+		else
+			check_vf(a, &vf->bdf, vf->driver, why);
+		if (!why[0] && share && used++ >= share)
+			(void)sfh_strcpy(why, sizeof(slots[i].why_not),
 					 "beyond the network's share");
-		else if (strcmp(vf->driver, "vfio-pci") != 0)
-			(void)snprintf(slots[i].why_not, sizeof(slots[i].why_not), "bound to %s",
-				       vf->driver[0] ? vf->driver : "no driver");
 	}
 	return (int)(pf->num_vfs < n ? pf->num_vfs : n);
+}
+
+static int vf_check(void *ctx, const char *pf, const struct sfh_bdf *bdf, char why[48])
+{
+	struct sfh_agent *a = ctx;
+	char driver[32] = "";
+
+	(void)pf;
+	(void)sfh_pci_driver(&a->env, bdf, driver, sizeof(driver));
+	check_vf(a, bdf, driver, why);
+	return why[0] != '\0';
 }
 
 static int vf_get(void *ctx, int pf_ifindex, unsigned vf, struct sfh_vf_config *ret,
@@ -210,6 +239,7 @@ static int can_pin(void *ctx, const struct sfh_pair *p, struct sfh_error *err)
 
 const struct sfh_kernel_ops sfh_agent_kernel_ops = {
 	.vf_list = vf_list,
+	.vf_check = vf_check,
 	.vf_get = vf_get,
 	.vf_set = vf_set,
 	.can_park = can_park,

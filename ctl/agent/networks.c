@@ -356,9 +356,16 @@ static void run_up(struct sfh_job *job)
 static void take_in(struct network_job *j)
 {
 	struct sfh_agent *a = j->a;
-	struct sfh_engine_network net = { .never = j->def->policy == SFH_NET_POLICY_NEVER,
+	/* Where a portgroup says otherwise it is each NIC's own matter (describe.c). */
+	struct sfh_engine_network net = { .never = j->def->policy == SFH_NET_POLICY_NEVER &&
+						   !sfh_netdef_has_policy(j->def,
+									  SFH_NET_POLICY_PREFER) &&
+						   !sfh_netdef_has_policy(j->def,
+									  SFH_NET_POLICY_REQUIRE),
+					  .landing = sfh_netdef_landing(j->def),
 					  .npfs = j->def->npfs };
 	struct sfh_agent_network *n = calloc(1, sizeof(*n));
+	struct sfh_error err = { 0 };
 
 	if (!n)
 		return;
@@ -372,6 +379,10 @@ static void take_in(struct network_job *j)
 	n->next = a->networks;
 	a->networks = n;
 	(void)sfh_engine_network_add(&a->engine, &net);
+	for (size_t i = 0; i < j->nguests; i++)
+		sfh_hostdevs_note(a, j->guests[i], strlen(j->guests[i]));
+	if (sfh_pool_refresh(&a->engine, j->name, &err) < 0)
+		sfh_agent_log(LOG_WARNING, "%s", err.text);
 	for (size_t i = 0; i < j->nguests; i++) {
 		struct sfh_described d = { .nics = NULL };
 
@@ -390,7 +401,7 @@ static void done_up(struct sfh_job *job)
 	if (j->result == 0) {
 		if (sfh_agent_steer_watch(a) < 0)
 			sfh_agent_log(LOG_ERR, "the datapath's events cannot be watched");
-		if (j->def->policy == SFH_NET_POLICY_REQUIRE)
+		if (sfh_netdef_has_policy(j->def, SFH_NET_POLICY_REQUIRE))
 			sfh_require_mark(a, j->name);
 		take_in(j);
 		sfh_agent_log(LOG_INFO, "network '%s' is up", j->name);
