@@ -903,8 +903,30 @@ Test(engine, taken_over_while_it_was_proving)
 	cr_assert_str_eq(fake_vf(f, 0, 0), PARKED_A);
 	fake_restart(f);
 	p = found(true, 0);
+	/* Perhaps the guest has no driver for it: unparked and disarmed without proof,
+	 * the guest would be cut off for good. */
+	cr_assert_not(p->state == SFH_PAIR_VF, "nothing has proven the VF leg");
+	cr_assert_str_eq(fake_vf(f, 0, 0), PARKED_A);
+	cr_assert_eq(fake_count(f, "disarm"), 0);
+	assert_state(p, PROVING);
+	fake_event(f, SFH_EV_PROOF);
 	assert_state(p, VF);
-	cr_assert_str_eq(fake_vf(f, 0, 0), CARRIES_A, "nobody else would unpark it");
+	cr_assert_str_eq(fake_vf(f, 0, 0), CARRIES_A);
+}
+
+Test(engine, taken_over_while_proving_without_a_driver)
+{
+	struct sfh_pair *p;
+
+	(void)fake_pair_in(f, SFH_PAIR_PROVING);
+	fake_restart(f);
+	p = found(true, 0);
+	fake_sleep(f, SFH_PROOF_DEADLINE_MS);
+	assert_state(p, UNPLUGGING);
+	fake_event(f, SFH_EV_UNPLUGGED);
+	assert_reason(p, NO_VF_DRIVER);
+	cr_assert_str_eq(fake_vf(f, 0, 0), ZEROED);
+	cr_assert_eq(fake_leases(f), 0);
 }
 
 Test(engine, taken_over_without_the_vf)
