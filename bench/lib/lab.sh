@@ -65,7 +65,8 @@ has_state() { [[ $(pair "$1" "$2" state) == "$3" ]]; }     # HOST DOM STATE
 # wait_vf HOST DOM [SECONDS]: until the guest is on its VF leg.
 wait_vf() { wait_for "${3:-60}" has_state "$1" "$2" vf; }
 
-free_vfs() { ctl "$1" --json status | jq '[.networks[].pfs[].free] | add'; }
+# VFs that nobody has, those kept back for arrivals among them.
+free_vfs() { ctl "$1" --json status | jq '[.networks[].pfs[] | .free + .landing] | add'; }
 all_vfs() { ctl "$1" --json status | jq '[.networks[].pfs[].total] | add'; }
 
 # --- what the kernel says ------------------------------------------------------------

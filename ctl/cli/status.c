@@ -8,6 +8,7 @@
 #include "ctl/core/ledger.h"
 #include "ctl/core/steer.h"
 #include "ctl/core/sysfs.h"
+#include "ctl/core/vfwish.h"
 #include "sfhybrid/reasons.h"
 
 struct gather {
@@ -21,9 +22,51 @@ struct gather {
 	json_t *vfs;
 };
 
+static const char *str(const json_t *o, const char *key)
+{
+	const char *s = json_string_value(json_object_get(o, key));
+
+	return s ? s : "";
+}
+
+static int num(const json_t *o, const char *key)
+{
+	return (int)json_integer_value(json_object_get(o, key));
+}
+
 static bool wanted(const struct gather *g, const char *network)
 {
 	return !g->network || strcmp(g->network, network) == 0;
+}
+
+/* What the agent's pool made of a VF that nobody has; without a row of it, what
+ * the driver says is all there is. */
+static int mark_slot(void *ctx, const struct sfh_ledger_slot *slot)
+{
+	struct gather *g = ctx;
+	json_t *vf = strcmp(slot->pf, g->pf) == 0 ? json_array_get(g->vfs, slot->vf) : NULL;
+	char bdf[SFH_BDF_STRLEN];
+
+	if (!vf || strcmp(str(vf, "bdf"), sfh_bdf_format(&slot->bdf, bdf)) != 0)
+		return 0;
+	if (strcmp(slot->class, "excluded") == 0) {
+		(void)json_object_set_new(vf, "state", json_string("excluded"));
+		(void)json_object_set_new(vf, "reason", json_string(slot->why));
+	} else if (strcmp(str(vf, "state"), "excluded") != 0) {
+		(void)json_object_set_new(vf, "state", json_string(slot->class));
+	}
+	return 0;
+}
+
+static json_t *names_of(unsigned what)
+{
+	json_t *names = json_array();
+
+	for (unsigned bit = 1; bit <= SFH_VF_RATE; bit <<= 1)
+		if (what & bit)
+			(void)json_array_append_new(names,
+						    json_string(sfh_vf_setting_name(bit)));
+	return names;
 }
 
 static int mark_lease(void *ctx, const struct sfh_lease *lease)
@@ -33,11 +76,17 @@ static int mark_lease(void *ctx, const struct sfh_lease *lease)
 	char mac[SFH_MAC_STRLEN];
 
 	if (vf) {
+		bool landing = strcmp(str(vf, "state"), "landing") == 0;
+
+		(void)json_object_del(vf, "reason");
+		(void)json_object_set_new(vf, "landing", json_boolean(landing));
 		(void)json_object_set_new(vf, "state",
 					  json_string(lease->reserved ? "reserved" : "leased"));
 		(void)json_object_set_new(vf, "domain", json_string(lease->domain));
 		(void)json_object_set_new(vf, "mac",
 					  json_string(sfh_mac_format(&lease->mac, mac)));
+		(void)json_object_set_new(vf, "vlan", json_integer(lease->vlan));
+		(void)json_object_set_new(vf, "refused", names_of(lease->refused));
 	}
 	return 0;
 }
@@ -70,19 +119,26 @@ static int add_pf(void *ctx, const struct sfh_ledger_pf *row)
 	if (sfh_pf_read(&g->cli->env, row->dev, &pf, &err) < 0)
 		(void)json_object_set_new(o, "problem", json_string(err.text));
 	for (unsigned v = 0; pf && v < pf->num_vfs; v++) {
-		bool ours = strcmp(pf->vfs[v].driver, "vfio-pci") == 0;
+		const char *driver = pf->vfs[v].driver;
+		bool ours = strcmp(driver, "vfio-pci") == 0;
+		json_t *vf = json_pack("{s:i, s:s, s:s, s:s}", "vf", (int)v, "bdf",
+				       sfh_bdf_format(&pf->vfs[v].bdf, bdf), "driver", driver,
+				       "state", ours ? "free" : "excluded");
 
-		(void)json_array_append_new(
-			g->vfs, json_pack("{s:i, s:s, s:s, s:s}", "vf", (int)v, "bdf",
-					  sfh_bdf_format(&pf->vfs[v].bdf, bdf), "driver",
-					  pf->vfs[v].driver, "state", ours ? "free" : "excluded"));
+		if (!ours)
+			(void)json_object_set_new(vf, "reason",
+						  json_sprintf("bound to %s",
+							       driver[0] ? driver : "no driver"));
+		(void)json_array_append_new(g->vfs, vf);
 	}
 	g->pf = row->dev;
+	(void)sfh_ledger_slots(g->ledger, mark_slot, g);
 	(void)sfh_ledger_leases(g->ledger, mark_lease, g);
 	(void)json_object_set_new(o, "total", json_integer((json_int_t)json_array_size(g->vfs)));
 	(void)json_object_set_new(o, "free", json_integer(count_state(g->vfs, "free")));
 	(void)json_object_set_new(o, "leased", json_integer(count_state(g->vfs, "leased")));
 	(void)json_object_set_new(o, "reserved", json_integer(count_state(g->vfs, "reserved")));
+	(void)json_object_set_new(o, "landing", json_integer(count_state(g->vfs, "landing")));
 	(void)json_object_set_new(o, "excluded", json_integer(count_state(g->vfs, "excluded")));
 	(void)json_object_set_new(o, "vfs", g->vfs);
 	json_array_foreach(g->networks, i, n)
@@ -141,16 +197,37 @@ static int add_pair(void *ctx, const struct sfh_ledger_pair *row)
 	return 0;
 }
 
-static const char *str(const json_t *o, const char *key)
+/* "2 bound to igbvf, 1 excluded by address": why VFs of a PF are left out. */
+static void print_excluded(const json_t *pf)
 {
-	const char *s = json_string_value(json_object_get(o, key));
+	json_t *counts = json_object(), *vf, *count;
+	const char *why;
+	size_t i;
 
-	return s ? s : "";
+	json_array_foreach(json_object_get(pf, "vfs"), i, vf)
+		if (strcmp(str(vf, "state"), "excluded") == 0)
+			(void)json_object_set_new(counts, str(vf, "reason"),
+						  json_integer(num(counts, str(vf, "reason")) + 1));
+	if (json_object_size(counts))
+		(void)printf("%-20s %s:", "", str(pf, "dev"));
+	i = 0;
+	json_object_foreach(counts, why, count)
+		(void)printf("%s %d %s", i++ ? "," : "", (int)json_integer_value(count), why);
+	if (json_object_size(counts))
+		(void)printf("\n");
+	json_decref(counts);
 }
 
-static int num(const json_t *o, const char *key)
+/* Settings that a driver did not take, of VFs that are in use without them. */
+static void print_refused(const json_t *pf)
 {
-	return (int)json_integer_value(json_object_get(o, key));
+	json_t *vf, *name;
+	size_t i, k;
+
+	json_array_foreach(json_object_get(pf, "vfs"), i, vf)
+		json_array_foreach(json_object_get(vf, "refused"), k, name)
+			(void)printf("%-20s %s: VF %d goes without '%s': the driver refused it\n",
+				     "", str(pf, "dev"), num(vf, "vf"), json_string_value(name));
 }
 
 static void print_table(const json_t *networks, const json_t *pairs, bool agent)
@@ -160,16 +237,23 @@ static void print_table(const json_t *networks, const json_t *pairs, bool agent)
 
 	if (!agent)
 		(void)printf("The agent is not running: this is how it left things.\n\n");
-	(void)printf("%-20s %-10s %-16s %-10s %5s %5s %6s %8s %8s  %s\n", "NETWORK", "STATE",
-		     "STANDBY", "PF", "VFS", "FREE", "LEASED", "RESERVED", "EXCLUDED", "XDP");
+	(void)printf("%-20s %-10s %-16s %-10s %5s %5s %7s %6s %8s %8s  %s\n", "NETWORK", "STATE",
+		     "STANDBY", "PF", "VFS", "FREE", "LANDING", "LEASED", "RESERVED", "EXCLUDED",
+		     "XDP");
 	json_array_foreach((json_t *)networks, i, n)
 		json_array_foreach(json_object_get(n, "pfs"), k, pf)
-			(void)printf("%-20s %-10s %-16s %-10s %5d %5d %6d %8d %8d  %s%s%s\n",
+			(void)printf("%-20s %-10s %-16s %-10s %5d %5d %7d %6d %8d %8d  %s%s%s\n",
 				     str(n, "name"), str(n, "state"), str(n, "mode"),
 				     str(pf, "dev"), num(pf, "total"), num(pf, "free"),
-				     num(pf, "leased"), num(pf, "reserved"), num(pf, "excluded"),
+				     num(pf, "landing"), num(pf, "leased"), num(pf, "reserved"),
+				     num(pf, "excluded"),
 				     str(pf, "xdp"), str(pf, "problem")[0] ? "; " : "",
 				     str(pf, "problem"));
+	json_array_foreach((json_t *)networks, i, n)
+		json_array_foreach(json_object_get(n, "pfs"), k, pf) {
+			print_excluded(pf);
+			print_refused(pf);
+		}
 	(void)printf("\n%-20s %-17s %-16s %-10s %-8s %-13s %-12s %s\n", "DOMAIN", "MAC", "NETWORK",
 		     "STATE", "LEG", "VF", "STANDBY", "WHY NOT ACCELERATED");
 	json_array_foreach((json_t *)pairs, i, p) {
