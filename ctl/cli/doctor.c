@@ -22,9 +22,9 @@ static int nic_set(void *ctx, int pf_ifindex, unsigned vf, unsigned what,
 
 static struct sfh_doctor_versions ask_libvirt(const char *uri)
 {
-	struct sfh_doctor_versions v = { 0 };
+	struct sfh_doctor_versions v = {0};
 	struct sfh_virt *virt = NULL;
-	struct sfh_error err = { 0 };
+	struct sfh_error err = {0};
 
 	v.reached = sfh_virt_open(uri, NULL, NULL, &virt, &err) == 0 &&
 		    sfh_virt_versions(virt, &v.libvirt, &v.qemu, &err) == 0;
@@ -43,7 +43,8 @@ static void check_root(struct sfh_doctor *d)
 
 static void print_text(const struct sfh_doctor *d)
 {
-	size_t warn = sfh_doctor_count(d, SFH_CHECK_WARN), fail = sfh_doctor_count(d, SFH_CHECK_FAIL);
+	size_t warn = sfh_doctor_count(d, SFH_CHECK_WARN),
+	       fail = sfh_doctor_count(d, SFH_CHECK_FAIL);
 
 	for (size_t i = 0; i < d->nchecks; i++) {
 		const struct sfh_check *c = &d->checks[i];
@@ -62,24 +63,25 @@ static void print_json(const struct sfh_doctor *d)
 	for (size_t i = 0; i < d->nchecks; i++) {
 		const struct sfh_check *c = &d->checks[i];
 
-		(void)json_array_append_new(
-			checks, json_pack("{s:s, s:s, s:s, s:s}", "name", c->name, "result",
-					  sfh_check_result_name(c->result), "found", c->found,
-					  "advice", c->advice));
+		(void)json_array_append_new(checks,
+					    json_pack("{s:s, s:s, s:s, s:s}", "name", c->name,
+						      "result", sfh_check_result_name(c->result),
+						      "found", c->found, "advice", c->advice));
 	}
-	(void)sfh_cli_print_json(json_pack("{s:b, s:o}", "ready",
-					   sfh_doctor_count(d, SFH_CHECK_FAIL) == 0, "checks",
-					   checks));
+	(void)sfh_cli_print_json(json_pack(
+		"{s:b, s:o}", "ready", sfh_doctor_count(d, SFH_CHECK_FAIL) == 0, "checks", checks));
 }
 
 int sfh_cli_doctor(struct sfh_cli *cli)
 {
-	struct utsname uts = { 0 };
-	struct sfh_doctor d = {
-		.env = &cli->env, .proc = "/proc", .dev = "/dev", .etc = "/etc", .kernel = uts.release
-	};
+	struct utsname uts = {0};
+	struct sfh_doctor d = {.env = &cli->env,
+			       .proc = "/proc",
+			       .dev = "/dev",
+			       .etc = "/etc",
+			       .kernel = uts.release};
 	struct sfh_doctor_versions versions = ask_libvirt(cli->libvirt_uri);
-	struct sfh_error err = { 0 };
+	struct sfh_error err = {0};
 	struct sfh_nl *nl = NULL;
 	bool ready;
 
@@ -90,7 +92,7 @@ int sfh_cli_doctor(struct sfh_cli *cli)
 	sfh_doctor_agent(&d, sfh_cli_agent_alive(cli));
 	if (!(cli->given & SFH_OPT_NO_TRY) && sfh_nl_open(&nl, &err) < 0)
 		sfh_doctor_add(&d, SFH_CHECK_FAIL, "rtnetlink", "", "%s", err.text);
-	struct sfh_doctor_nic nic = { .ctx = nl, .get = nic_get, .set = nic_set };
+	struct sfh_doctor_nic nic = {.ctx = nl, .get = nic_get, .set = nic_set};
 
 	sfh_doctor_pfs(&d, cli->args, (size_t)cli->nargs, nl ? &nic : NULL);
 	if (nl)

@@ -30,7 +30,7 @@ void sfh_doctor_add(struct sfh_doctor *d, enum sfh_check_result result, const ch
 		return;
 	d->checks = grown;
 	c = &d->checks[d->nchecks++];
-	*c = (struct sfh_check){ .result = result };
+	*c = (struct sfh_check){.result = result};
 	(void)sfh_strcpy(c->name, sizeof(c->name), name);
 	(void)sfh_strcpy(c->advice, sizeof(c->advice), advice);
 	va_start(ap, fmt);
@@ -49,7 +49,7 @@ size_t sfh_doctor_count(const struct sfh_doctor *d, enum sfh_check_result result
 
 const char *sfh_check_result_name(enum sfh_check_result result)
 {
-	static const char *const names[] = { "ok", "warn", "fail" };
+	static const char *const names[] = {"ok", "warn", "fail"};
 
 	return names[result];
 }
@@ -143,12 +143,13 @@ static void check_kvm(struct sfh_doctor *d)
 			       with ? "run 'modprobe kvm_intel' or 'modprobe kvm_amd'"
 				    : "enable VT-x or AMD-V in the firmware; in a virtual machine "
 				      "give it nested virtualization",
-			       "%s; there is no %s", with ? with : "the CPU shows no virtualization",
-			       path);
+			       "%s; there is no %s",
+			       with ? with : "the CPU shows no virtualization", path);
 	else if (!with)
-		sfh_doctor_add(d, SFH_CHECK_WARN, "kvm",
-			       "start a guest to see whether KVM works; it may be nested and hidden",
-			       "%s is there, but the CPU shows neither VT-x nor AMD-V", path);
+		sfh_doctor_add(
+			d, SFH_CHECK_WARN, "kvm",
+			"start a guest to see whether KVM works; it may be nested and hidden",
+			"%s is there, but the CPU shows neither VT-x nor AMD-V", path);
 	else
 		sfh_doctor_add(d, SFH_CHECK_OK, "kvm", "", "%s, %s", with, path);
 }
@@ -158,9 +159,10 @@ static void check_btf(struct sfh_doctor *d)
 	if (exists(d->env->sysfs, "kernel/btf/vmlinux"))
 		sfh_doctor_add(d, SFH_CHECK_OK, "btf", "", "the kernel describes its types");
 	else
-		sfh_doctor_add(d, SFH_CHECK_FAIL, "btf",
-			       "boot a kernel built with CONFIG_DEBUG_INFO_BTF (the distributions' are)",
-			       "there is no %s/kernel/btf/vmlinux", d->env->sysfs);
+		sfh_doctor_add(
+			d, SFH_CHECK_FAIL, "btf",
+			"boot a kernel built with CONFIG_DEBUG_INFO_BTF (the distributions' are)",
+			"there is no %s/kernel/btf/vmlinux", d->env->sysfs);
 }
 
 static void check_bpffs(struct sfh_doctor *d)
@@ -212,10 +214,12 @@ static void check_remapping(struct sfh_doctor *d)
 			      "%s/module/vfio_iommu_type1/parameters/allow_unsafe_interrupts",
 			      d->env->sysfs);
 	if (unsafe[0] == 'Y')
-		sfh_doctor_add(d, SFH_CHECK_WARN, "interrupt-remapping",
-			       "trust the guests, or enable x2APIC and interrupt remapping in the firmware",
-			       "off, and allow_unsafe_interrupts is set: a guest with a VF can forge "
-			       "interrupts");
+		sfh_doctor_add(
+			d, SFH_CHECK_WARN, "interrupt-remapping",
+			"trust the guests, or enable x2APIC and interrupt remapping in the "
+			"firmware",
+			"off, and allow_unsafe_interrupts is set: a guest with a VF can forge "
+			"interrupts");
 	else
 		sfh_doctor_add(d, SFH_CHECK_WARN, "interrupt-remapping",
 			       "enable x2APIC and interrupt remapping in the firmware, do not boot "
@@ -279,7 +283,7 @@ static int skip_lease(void *ctx, const struct sfh_lease *lease)
 void sfh_doctor_agent(struct sfh_doctor *d, bool alive)
 {
 	struct sfh_ledger *ledger = NULL;
-	struct sfh_error err = { 0 };
+	struct sfh_error err = {0};
 	char path[PATH_MAX];
 	int r;
 
@@ -287,7 +291,8 @@ void sfh_doctor_agent(struct sfh_doctor *d, bool alive)
 		sfh_doctor_add(d, SFH_CHECK_OK, "agent", "", "sfhybridd answers");
 	else
 		sfh_doctor_add(d, SFH_CHECK_FAIL, "agent",
-			       "run 'systemctl enable --now sfhybridd'; 'journalctl -u sfhybridd' tells why "
+			       "run 'systemctl enable --now sfhybridd'; 'journalctl -u sfhybridd' "
+			       "tells why "
 			       "it ended",
 			       "sfhybridd does not run: guests keep the leg they have");
 	(void)snprintf(path, sizeof(path), "%s/" SFH_LEDGER_NAME, d->env->run_dir);
@@ -301,9 +306,10 @@ void sfh_doctor_agent(struct sfh_doctor *d, bool alive)
 		sfh_doctor_add(d, SFH_CHECK_OK, "ledger", "", "none yet: no agent ran since boot");
 	else
 		sfh_doctor_add(d, SFH_CHECK_FAIL, "ledger",
-			       r == -EPROTO ? "take the networks down with the sfhybrid version that "
-					      "wrote it, then upgrade"
-					    : "look at the file; without it the agent does not start",
+			       r == -EPROTO
+				       ? "take the networks down with the sfhybrid version that "
+					 "wrote it, then upgrade"
+				       : "look at the file; without it the agent does not start",
 			       "%s", err.text);
 	sfh_ledger_close(&ledger);
 }

@@ -15,13 +15,13 @@
 #include "ctl/core/sysfs.h"
 
 /* A driver that resets the VF between two settings says EAGAIN or EBUSY. */
-#define TRIES	 10
+#define TRIES 10
 #define PAUSE_NS 50000000
 
 #define TRY_VLAN 4093 /* not the parking VLAN; nobody sends on an unused VF */
-#define TRY_QOS	 3
-#define TRY_MAX	 100 /* Mbit/s: below any NIC's speed, above any driver's minimum */
-#define TRY_MIN	 50
+#define TRY_QOS 3
+#define TRY_MAX 100 /* Mbit/s: below any NIC's speed, above any driver's minimum */
+#define TRY_MIN 50
 
 /* --- what is tried ------------------------------------------------------------------------ */
 
@@ -30,8 +30,8 @@ static void want_mac(struct sfh_vf_config *c)
 	/* Locally administered, and nobody else's: the process and the second. */
 	uint32_t salt = (uint32_t)getpid() * 2654435761u ^ (uint32_t)time(NULL);
 
-	c->mac = (struct sfh_mac){ { 0x02, 0x5f, (uint8_t)(salt >> 24), (uint8_t)(salt >> 16),
-				     (uint8_t)(salt >> 8), (uint8_t)salt } };
+	c->mac = (struct sfh_mac){{0x02, 0x5f, (uint8_t)(salt >> 24), (uint8_t)(salt >> 16),
+				   (uint8_t)(salt >> 8), (uint8_t)salt}};
 }
 
 static void want_vlan(struct sfh_vf_config *c)
@@ -66,7 +66,7 @@ static void want_spoofchk(struct sfh_vf_config *c)
 static void want_link_state(struct sfh_vf_config *c)
 {
 	c->link_state = c->link_state == IFLA_VF_LINK_STATE_AUTO ? IFLA_VF_LINK_STATE_ENABLE
-								  : IFLA_VF_LINK_STATE_AUTO;
+								 : IFLA_VF_LINK_STATE_AUTO;
 }
 
 static void want_max(struct sfh_vf_config *c)
@@ -88,15 +88,15 @@ static const struct setting {
 	unsigned restore; /* how it is put back */
 	void (*want)(struct sfh_vf_config *c);
 } settings[] = {
-	{ "MAC", SFH_VF_MAC, SFH_VF_MAC, want_mac },
-	{ "VLAN", SFH_VF_VLAN, VLAN_BITS, want_vlan },
-	{ "QoS", VLAN_BITS, VLAN_BITS, want_qos },
-	{ "802.1ad", VLAN_BITS | SFH_VF_PROTO, VLAN_BITS, want_8021ad },
-	{ "trust", SFH_VF_TRUST, SFH_VF_TRUST, want_trust },
-	{ "spoofchk", SFH_VF_SPOOFCHK, SFH_VF_SPOOFCHK, want_spoofchk },
-	{ "link-state", SFH_VF_LINK_STATE, SFH_VF_LINK_STATE, want_link_state },
-	{ "max-tx-rate", SFH_VF_RATE, SFH_VF_RATE, want_max },
-	{ "min-tx-rate", SFH_VF_RATE, SFH_VF_RATE, want_min },
+	{"MAC", SFH_VF_MAC, SFH_VF_MAC, want_mac},
+	{"VLAN", SFH_VF_VLAN, VLAN_BITS, want_vlan},
+	{"QoS", VLAN_BITS, VLAN_BITS, want_qos},
+	{"802.1ad", VLAN_BITS | SFH_VF_PROTO, VLAN_BITS, want_8021ad},
+	{"trust", SFH_VF_TRUST, SFH_VF_TRUST, want_trust},
+	{"spoofchk", SFH_VF_SPOOFCHK, SFH_VF_SPOOFCHK, want_spoofchk},
+	{"link-state", SFH_VF_LINK_STATE, SFH_VF_LINK_STATE, want_link_state},
+	{"max-tx-rate", SFH_VF_RATE, SFH_VF_RATE, want_max},
+	{"min-tx-rate", SFH_VF_RATE, SFH_VF_RATE, want_min},
 };
 
 /* Whether two answers of the kernel agree in the settings of `what`. */
@@ -188,11 +188,12 @@ static bool find_unused(struct trial *t)
 	return false;
 }
 
-/* --- trying ------------------------------------------------------------------------------------ */
+/* --- trying ------------------------------------------------------------------------------------
+ */
 
 static int set_patiently(struct trial *t, unsigned what, const struct sfh_vf_config *cfg)
 {
-	static const struct timespec pause = { .tv_nsec = PAUSE_NS };
+	static const struct timespec pause = {.tv_nsec = PAUSE_NS};
 	int r;
 
 	for (int i = 0; i < TRIES; i++) {
@@ -266,7 +267,7 @@ static const char *errno_name(int code)
 
 static void try_settings(struct trial *t, const char *name)
 {
-	struct text taken = { .len = 0 }, refused = { .len = 0 };
+	struct text taken = {.len = 0}, refused = {.len = 0};
 	char bdf[SFH_BDF_STRLEN], advice[200];
 	bool mac = false, vlan = false;
 
@@ -293,10 +294,11 @@ static void try_settings(struct trial *t, const char *name)
 			append(&refused, "%s%s (not reported)", refused.len ? ", " : "", s->name);
 			break;
 		case SPOILT:
-			(void)snprintf(advice, sizeof(advice),
-				       "put it back with 'ip link set %s vf %u ...', or take the network "
-				       "down and make the VFs anew",
-				       t->pf->dev, t->vf);
+			(void)snprintf(
+				advice, sizeof(advice),
+				"put it back with 'ip link set %s vf %u ...', or take the network "
+				"down and make the VFs anew",
+				t->pf->dev, t->vf);
 			sfh_doctor_add(t->d, SFH_CHECK_FAIL, name, advice,
 				       "VF %u (%s) is not as before: '%s' could not be restored",
 				       t->vf, bdf, s->name);
@@ -309,19 +311,21 @@ static void try_settings(struct trial *t, const char *name)
 			return;
 		}
 	}
-	sfh_doctor_add(t->d,
-		       !mac	? SFH_CHECK_FAIL
-		       : !vlan	? SFH_CHECK_WARN
-				: SFH_CHECK_OK,
-		       name,
-		       !mac    ? "update the NIC's driver and firmware: without a VF's MAC nothing works"
-		       : !vlan ? "networks with a VLAN cannot use this PF; update driver and firmware"
-			       : "",
-		       "takes %s%s%s; tried on VF %u (%s) and restored", taken.len ? taken.buf : "nothing",
-		       refused.len ? "; not " : "", refused.buf, t->vf, bdf);
+	sfh_doctor_add(
+		t->d,
+		!mac	? SFH_CHECK_FAIL
+		: !vlan ? SFH_CHECK_WARN
+			: SFH_CHECK_OK,
+		name,
+		!mac	? "update the NIC's driver and firmware: without a VF's MAC nothing works"
+		: !vlan ? "networks with a VLAN cannot use this PF; update driver and firmware"
+			: "",
+		"takes %s%s%s; tried on VF %u (%s) and restored", taken.len ? taken.buf : "nothing",
+		refused.len ? "; not " : "", refused.buf, t->vf, bdf);
 }
 
-/* --- PFs ------------------------------------------------------------------------------------------ */
+/* --- PFs
+ * ------------------------------------------------------------------------------------------ */
 
 static void describe(struct sfh_doctor *d, const struct sfh_pf *pf, const char *name)
 {
@@ -337,32 +341,33 @@ static void describe(struct sfh_doctor *d, const struct sfh_pf *pf, const char *
 			       "%s, driver %s, %u of %u VFs exist, %u bound to vfio-pci", bdf,
 			       pf->driver, pf->num_vfs, pf->total_vfs, vfio);
 	else
-		sfh_doctor_add(d, SFH_CHECK_WARN, name,
-			       "measure a switch before you rely on it ('sfhybrid-ctl history')",
-			       "%s, driver %s, %u of %u VFs exist, %u bound to vfio-pci; this driver has "
-			       "no method of its own: VFs are not parked",
-			       bdf, pf->driver[0] ? pf->driver : "none", pf->num_vfs, pf->total_vfs,
-			       vfio);
+		sfh_doctor_add(
+			d, SFH_CHECK_WARN, name,
+			"measure a switch before you rely on it ('sfhybrid-ctl history')",
+			"%s, driver %s, %u of %u VFs exist, %u bound to vfio-pci; this driver has "
+			"no method of its own: VFs are not parked",
+			bdf, pf->driver[0] ? pf->driver : "none", pf->num_vfs, pf->total_vfs, vfio);
 }
 
 static void check_pf(struct sfh_doctor *d, const char *dev, const struct sfh_doctor_nic *nic)
 {
 	_cleanup_(sfh_pf_free) struct sfh_pf *pf = NULL;
-	struct sfh_error err = { 0 };
+	struct sfh_error err = {0};
 	char name[40];
 
 	(void)snprintf(name, sizeof(name), "pf %.20s", dev);
 	if (sfh_pf_read(d->env, dev, &pf, &err) < 0) {
-		sfh_doctor_add(d, SFH_CHECK_FAIL, name,
-			       "name a NIC with SR-IOV; enable SR-IOV in its firmware and in the BIOS",
-			       "%s", err.text);
+		sfh_doctor_add(
+			d, SFH_CHECK_FAIL, name,
+			"name a NIC with SR-IOV; enable SR-IOV in its firmware and in the BIOS",
+			"%s", err.text);
 		return;
 	}
 	describe(d, pf, name);
 	if (!nic)
 		return;
 	(void)snprintf(name, sizeof(name), "vf-settings %.20s", dev);
-	struct trial t = { .d = d, .nic = nic, .pf = pf };
+	struct trial t = {.d = d, .nic = nic, .pf = pf};
 
 	if (find_unused(&t))
 		try_settings(&t, name);
@@ -402,8 +407,9 @@ void sfh_doctor_pfs(struct sfh_doctor *d, const char *const *names, size_t n,
 	}
 	free(list);
 	if (!found)
-		sfh_doctor_add(d, SFH_CHECK_FAIL, "sr-iov",
-			       "enable SR-IOV in the firmware of the NIC and of the machine; the kernel "
-			       "needs CONFIG_PCI_IOV",
-			       "no network device with SR-IOV on this host");
+		sfh_doctor_add(
+			d, SFH_CHECK_FAIL, "sr-iov",
+			"enable SR-IOV in the firmware of the NIC and of the machine; the kernel "
+			"needs CONFIG_PCI_IOV",
+			"no network device with SR-IOV on this host");
 }

@@ -11,12 +11,12 @@
 #include "ctl/core/doctor.h"
 
 #define MIN_LIBVIRT 9000000UL
-#define MIN_QEMU    7002000UL
-#define HOOK	    "libvirt/hooks/qemu.d/50-sfhybrid"
+#define MIN_QEMU 7002000UL
+#define HOOK "libvirt/hooks/qemu.d/50-sfhybrid"
 /* What only our hook has in it: libvirt-glue/hook/hook.c's SOCKET_PATH. */
-#define HOOK_MARK   "/run/sfhybrid/" SFH_SOCKET_NAME
+#define HOOK_MARK "/run/sfhybrid/" SFH_SOCKET_NAME
 /* Two clocks of one second each lie between a file's time and a process's. */
-#define SLACK_S	    2
+#define SLACK_S 2
 
 static char *format_version(unsigned long v, char buf[32])
 {
@@ -30,7 +30,8 @@ static void check_versions(struct sfh_doctor *d, const struct sfh_doctor_version
 
 	if (!v->reached) {
 		sfh_doctor_add(d, SFH_CHECK_FAIL, "libvirtd",
-			       "install libvirt-daemon-system 9.0 or newer, run 'systemctl start libvirtd'",
+			       "install libvirt-daemon-system 9.0 or newer, run 'systemctl start "
+			       "libvirtd'",
 			       "%s", v->problem);
 		sfh_doctor_add(d, SFH_CHECK_WARN, "qemu", "ask again when libvirtd runs",
 			       "version unknown: libvirtd cannot be asked");
@@ -47,7 +48,8 @@ static void check_versions(struct sfh_doctor *d, const struct sfh_doctor_version
 			       "install qemu-system-x86 7.2 or newer, then restart libvirtd",
 			       "libvirtd finds no QEMU");
 	else if (v->qemu >= MIN_QEMU)
-		sfh_doctor_add(d, SFH_CHECK_OK, "qemu", "", "QEMU %s", format_version(v->qemu, text));
+		sfh_doctor_add(d, SFH_CHECK_OK, "qemu", "", "QEMU %s",
+			       format_version(v->qemu, text));
 	else
 		sfh_doctor_add(d, SFH_CHECK_FAIL, "qemu", "install QEMU 7.2 or newer", "QEMU %s",
 			       format_version(v->qemu, text));
@@ -124,10 +126,11 @@ static void check_hook(struct sfh_doctor *d)
 
 	(void)snprintf(path, sizeof(path), "%s/" HOOK, d->etc);
 	if (stat(path, &st) < 0) {
-		sfh_doctor_add(d, SFH_CHECK_FAIL, "hook",
-			       "run 'make install' again, then restart libvirtd: it looks for hooks only "
-			       "when it starts",
-			       "%s is missing", path);
+		sfh_doctor_add(
+			d, SFH_CHECK_FAIL, "hook",
+			"run 'make install' again, then restart libvirtd: it looks for hooks only "
+			"when it starts",
+			"%s is missing", path);
 		return;
 	}
 	if (!is_ours(path)) {
@@ -137,19 +140,21 @@ static void check_hook(struct sfh_doctor *d)
 		return;
 	}
 	if (!S_ISREG(st.st_mode) || !(st.st_mode & S_IXUSR)) {
-		sfh_doctor_add(d, SFH_CHECK_FAIL, "hook",
-			       "give it mode 0755, then restart libvirtd: it looks for hooks only when it "
-			       "starts",
-			       "%s is not executable", path);
+		sfh_doctor_add(
+			d, SFH_CHECK_FAIL, "hook",
+			"give it mode 0755, then restart libvirtd: it looks for hooks only when it "
+			"starts",
+			"%s is not executable", path);
 		return;
 	}
 	/* ctime: installing tools set mtime to what they like. */
 	started = daemon_start(d, name, sizeof(name));
 	if (started && st.st_ctime > started + SLACK_S) {
-		(void)snprintf(advice, sizeof(advice),
-			       "unless this was an upgrade, run 'systemctl restart %s': it looks for "
-			       "hooks only when it starts (running guests go on)",
-			       name);
+		(void)snprintf(
+			advice, sizeof(advice),
+			"unless this was an upgrade, run 'systemctl restart %s': it looks for "
+			"hooks only when it starts (running guests go on)",
+			name);
 		sfh_doctor_add(d, SFH_CHECK_WARN, "hook", advice,
 			       "installed %lld s after %s had started",
 			       (long long)(st.st_ctime - started), name);
@@ -196,14 +201,14 @@ static void check_isolation(struct sfh_doctor *d)
 	cgroup = list_lacks(conf, "cgroup_controllers", "devices");
 	mount = list_lacks(conf, "namespaces", "mount");
 	if (cgroup || mount)
-		sfh_doctor_add(d, SFH_CHECK_WARN, "qemu-isolation",
-			       "take these settings out of qemu.conf, then restart libvirtd and the "
-			       "guests",
-			       "%s%s%s in qemu.conf: a guest that reboots on its standby leg could open "
-			       "a VF that is another's now",
-			       cgroup ? "cgroup_controllers without \"devices\"" : "",
-			       cgroup && mount ? ", " : "",
-			       mount ? "namespaces without \"mount\"" : "");
+		sfh_doctor_add(
+			d, SFH_CHECK_WARN, "qemu-isolation",
+			"take these settings out of qemu.conf, then restart libvirtd and the "
+			"guests",
+			"%s%s%s in qemu.conf: a guest that reboots on its standby leg could open "
+			"a VF that is another's now",
+			cgroup ? "cgroup_controllers without \"devices\"" : "",
+			cgroup && mount ? ", " : "", mount ? "namespaces without \"mount\"" : "");
 	else
 		sfh_doctor_add(d, SFH_CHECK_OK, "qemu-isolation", "",
 			       "devices cgroup and mount namespace are on");
@@ -215,19 +220,22 @@ static void check_security(struct sfh_doctor *d)
 
 	(void)sfh_doctor_read(text, sizeof(text), "%s/fs/selinux/enforce", d->env->sysfs);
 	if (text[0] == '1') {
-		sfh_doctor_add(d, SFH_CHECK_WARN, "security-module",
-			       "after a migration look at 'ausearch -m avc -c 50-sfhybrid'; let the hook "
-			       "connect to /run/sfhybrid/agent.sock",
-			       "SELinux is enforcing: its policy does not know the hook");
+		sfh_doctor_add(
+			d, SFH_CHECK_WARN, "security-module",
+			"after a migration look at 'ausearch -m avc -c 50-sfhybrid'; let the hook "
+			"connect to /run/sfhybrid/agent.sock",
+			"SELinux is enforcing: its policy does not know the hook");
 		return;
 	}
 	(void)sfh_doctor_read(text, sizeof(text), "%s/module/apparmor/parameters/enabled",
 			      d->env->sysfs);
 	if (text[0] != 'Y') {
-		sfh_doctor_add(d, SFH_CHECK_OK, "security-module", "", "neither AppArmor nor SELinux");
+		sfh_doctor_add(d, SFH_CHECK_OK, "security-module", "",
+			       "neither AppArmor nor SELinux");
 		return;
 	}
-	if (sfh_doctor_read(profile, sizeof(profile), "%s/apparmor.d/usr.sbin.libvirtd", d->etc) < 0)
+	if (sfh_doctor_read(profile, sizeof(profile), "%s/apparmor.d/usr.sbin.libvirtd", d->etc) <
+	    0)
 		sfh_doctor_add(d, SFH_CHECK_OK, "security-module", "",
 			       "AppArmor, without a profile for libvirtd");
 	else if (strstr(profile, "/etc/libvirt/hooks/"))
@@ -235,7 +243,8 @@ static void check_security(struct sfh_doctor *d)
 			       "AppArmor; libvirtd's profile lets it run hooks");
 	else
 		sfh_doctor_add(d, SFH_CHECK_WARN, "security-module",
-			       "add '/etc/libvirt/hooks/** rmix,' to /etc/apparmor.d/local/usr.sbin.libvirtd",
+			       "add '/etc/libvirt/hooks/** rmix,' to "
+			       "/etc/apparmor.d/local/usr.sbin.libvirtd",
 			       "AppArmor; libvirtd's profile says nothing of hooks");
 }
 

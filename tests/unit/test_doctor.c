@@ -14,7 +14,7 @@
 #include "tests/unit/fakes.h"
 
 #define HOOK "etc/libvirt/hooks/qemu.d/50-sfhybrid"
-#define PF   "sys/bus/pci/devices/0000:01:00.0"
+#define PF "sys/bus/pci/devices/0000:01:00.0"
 #define NVFS 3
 
 struct host {
@@ -28,7 +28,7 @@ struct host {
 	struct sfh_vf_config vf[NVFS];
 	unsigned refuse; /* SFH_VF_… that fail with EOPNOTSUPP */
 	bool refuse_8021ad, lie, keeps_vlan;
-	int busy; /* that many sets answer EAGAIN first */
+	int busy;		/* that many sets answer EAGAIN first */
 	unsigned sets, touched; /* calls; VFs written to, as bits */
 	void (*on_set)(struct host *h);
 };
@@ -105,9 +105,8 @@ static void make_pf(struct host *h)
 		tree_write(h->dir, path, "");
 		(void)snprintf(path, sizeof(path), "sys/bus/pci/devices/0000:01:10.%d/driver", i);
 		tree_link(h->dir, path, "../../drivers/vfio-pci");
-		h->vf[i] = (struct sfh_vf_config){ .spoofchk = true,
-						   .proto = ETH_P_8021Q,
-						   .known = 0xff };
+		h->vf[i] = (struct sfh_vf_config){
+			.spoofchk = true, .proto = ETH_P_8021Q, .known = 0xff};
 	}
 }
 
@@ -138,17 +137,16 @@ static struct host *healthy(void)
 	(void)snprintf(h->proc, sizeof(h->proc), "%s/proc", h->dir);
 	(void)snprintf(h->dev, sizeof(h->dev), "%s/dev", h->dir);
 	(void)snprintf(h->etc, sizeof(h->etc), "%s/etc", h->dir);
-	h->env = (struct sfh_env){ .sysfs = h->sysfs, .bpffs = "/sys/fs/bpf", .run_dir = h->run };
-	h->d = (struct sfh_doctor){ .env = &h->env,
-				    .proc = h->proc,
-				    .dev = h->dev,
-				    .etc = h->etc,
-				    .kernel = "6.12.117+deb13-amd64" };
-	h->versions = (struct sfh_doctor_versions){ .reached = true,
-						    .libvirt = 11003000,
-						    .qemu = 10000013 };
+	h->env = (struct sfh_env){.sysfs = h->sysfs, .bpffs = "/sys/fs/bpf", .run_dir = h->run};
+	h->d = (struct sfh_doctor){.env = &h->env,
+				   .proc = h->proc,
+				   .dev = h->dev,
+				   .etc = h->etc,
+				   .kernel = "6.12.117+deb13-amd64"};
+	h->versions = (struct sfh_doctor_versions){
+		.reached = true, .libvirt = 11003000, .qemu = 10000013};
 	h->alive = true;
-	h->nic = (struct sfh_doctor_nic){ .ctx = h, .get = nic_get, .set = nic_set };
+	h->nic = (struct sfh_doctor_nic){.ctx = h, .get = nic_get, .set = nic_set};
 	tree_mkdir(h->dir, "run");
 	tree_write(h->dir, "proc/cpuinfo", "processor\t: 0\nflags\t\t: fpu vmx sse\nbugs\t:\n");
 	tree_write(h->dir, "proc/self/mounts",
@@ -229,10 +227,22 @@ static void remove_file(struct host *h, const char *rest)
 
 Test(doctor, a_healthy_host_is_ok_in_every_line)
 {
-	static const char *const names[] = { "kernel", "kvm", "btf", "bpffs", "iommu",
-					     "interrupt-remapping", "vfio-pci", "libvirtd", "qemu",
-					     "hook", "qemu-isolation", "security-module", "agent",
-					     "ledger", "pf pf0", "vf-settings pf0" };
+	static const char *const names[] = {"kernel",
+					    "kvm",
+					    "btf",
+					    "bpffs",
+					    "iommu",
+					    "interrupt-remapping",
+					    "vfio-pci",
+					    "libvirtd",
+					    "qemu",
+					    "hook",
+					    "qemu-isolation",
+					    "security-module",
+					    "agent",
+					    "ledger",
+					    "pf pf0",
+					    "vf-settings pf0"};
 	struct host *h = healthy();
 
 	run(h);
@@ -285,7 +295,8 @@ Test(doctor, bpffs_unmounted)
 	struct host *h = healthy();
 
 	tree_write(h->dir, "proc/self/mounts", "bpf /sys/fs/bpf2 bpf rw 0 0\n");
-	only(h, SFH_CHECK_FAIL, "bpffs", "not mounted at /sys/fs/bpf", "mount -t bpf bpf /sys/fs/bpf");
+	only(h, SFH_CHECK_FAIL, "bpffs", "not mounted at /sys/fs/bpf",
+	     "mount -t bpf bpf /sys/fs/bpf");
 }
 
 Test(doctor, iommu_off)
@@ -311,7 +322,8 @@ Test(doctor, no_interrupt_remapping)
 	only(h, SFH_CHECK_WARN, "interrupt-remapping", "forge", "firmware");
 }
 
-/* --- libvirt -------------------------------------------------------------------------------------- */
+/* --- libvirt
+ * -------------------------------------------------------------------------------------- */
 
 Test(doctor, old_versions)
 {
@@ -343,7 +355,7 @@ Test(doctor, libvirtd_does_not_run)
 {
 	struct host *h = healthy();
 
-	h->versions = (struct sfh_doctor_versions){ .problem = "cannot reach libvirtd: no socket" };
+	h->versions = (struct sfh_doctor_versions){.problem = "cannot reach libvirtd: no socket"};
 	run(h);
 	cr_assert_eq(line(h, "libvirtd")->result, SFH_CHECK_FAIL);
 	cr_assert(says(h, "libvirtd", "no socket"));
@@ -387,7 +399,8 @@ Test(doctor, hook_newer_than_libvirtd)
 	h = healthy();
 	make_libvirtd(h, 1000);
 	tree_write(h->dir, "proc/77/comm", "virtqemud\n");
-	only(h, SFH_CHECK_WARN, "hook", "after virtqemud had started", "systemctl restart virtqemud");
+	only(h, SFH_CHECK_WARN, "hook", "after virtqemud had started",
+	     "systemctl restart virtqemud");
 	h = healthy();
 	make_libvirtd(h, 1000);
 	tree_write(h->dir, "proc/77/comm", "bash\n"); /* unknown: nothing is claimed */
@@ -430,7 +443,8 @@ Test(doctor, security_modules)
 	only(h, SFH_CHECK_WARN, "security-module", "SELinux", "ausearch");
 }
 
-/* --- ours -------------------------------------------------------------------------------------------- */
+/* --- ours
+ * -------------------------------------------------------------------------------------------- */
 
 Test(doctor, agent_dead)
 {
@@ -448,9 +462,9 @@ Test(doctor, ledger_of_another_version)
 
 	(void)snprintf(path, sizeof(path), "%s/" SFH_LEDGER_NAME, h->run);
 	cr_assert_eq(sqlite3_open(path, &db), SQLITE_OK);
-	cr_assert_eq(sqlite3_exec(db, "CREATE TABLE t(x); PRAGMA user_version=999", NULL, NULL,
-				  NULL),
-		     SQLITE_OK);
+	cr_assert_eq(
+		sqlite3_exec(db, "CREATE TABLE t(x); PRAGMA user_version=999", NULL, NULL, NULL),
+		SQLITE_OK);
 	(void)sqlite3_close(db);
 	run(h);
 	cr_assert_eq(line(h, "ledger")->result, SFH_CHECK_FAIL);
@@ -461,11 +475,13 @@ Test(doctor, ledger_of_another_version)
 	done(h);
 }
 
-/* --- PFs ----------------------------------------------------------------------------------------------- */
+/* --- PFs
+ * -----------------------------------------------------------------------------------------------
+ */
 
 Test(doctor, named_pfs_only)
 {
-	const char *const names[] = { "nope", "eth9", "pf0" };
+	const char *const names[] = {"nope", "eth9", "pf0"};
 	struct host *h = healthy();
 
 	sfh_doctor_pfs(&h->d, names, 3, NULL);
@@ -499,7 +515,8 @@ Test(doctor, unknown_driver)
 	only(h, SFH_CHECK_WARN, "pf pf0", "no method of its own", "measure");
 }
 
-/* --- what the driver takes ---------------------------------------------------------------------------------- */
+/* --- what the driver takes
+ * ---------------------------------------------------------------------------------- */
 
 Test(doctor, settings_are_tried_on_the_last_unused_vf_and_restored)
 {
@@ -526,8 +543,8 @@ Test(doctor, used_vfs_are_left_alone)
 {
 	struct host *h = healthy();
 
-	h->vf[2].mac = (struct sfh_mac){ { 0x52, 0x54, 0, 0, 0, 1 } }; /* somebody's */
-	remove_file(h, "sys/bus/pci/devices/0000:01:10.1/driver");     /* a host's netdev */
+	h->vf[2].mac = (struct sfh_mac){{0x52, 0x54, 0, 0, 0, 1}}; /* somebody's */
+	remove_file(h, "sys/bus/pci/devices/0000:01:10.1/driver"); /* a host's netdev */
 	tree_link(h->dir, "sys/bus/pci/devices/0000:01:10.1/driver", "../../drivers/igbvf");
 	run(h);
 	cr_assert_eq(h->touched, 1u << 0);
@@ -545,7 +562,7 @@ Test(doctor, leased_vfs_are_left_alone)
 	(void)snprintf(path, sizeof(path), "%s/" SFH_LEDGER_NAME, h->run);
 	cr_assert_eq(sfh_ledger_open(path, true, &l, NULL), 0);
 	for (unsigned i = 0; i < NVFS; i++) {
-		struct sfh_lease lease = { .pf = "pf0", .vf = i, .mac = { { 2, 0, 0, 0, 0, 9 } } };
+		struct sfh_lease lease = {.pf = "pf0", .vf = i, .mac = {{2, 0, 0, 0, 0, 9}}};
 
 		lease.mac.b[5] = (uint8_t)i;
 		lease.bdf.function = (uint8_t)i;
@@ -563,7 +580,7 @@ Test(doctor, leased_vfs_are_left_alone)
 
 static void lease_now(struct host *h)
 {
-	struct sfh_lease lease = { .pf = "pf0", .vf = 2, .mac = { { 2, 0, 0, 0, 0, 9 } } };
+	struct sfh_lease lease = {.pf = "pf0", .vf = 2, .mac = {{2, 0, 0, 0, 0, 9}}};
 	_cleanup_(sfh_ledger_close) struct sfh_ledger *l = NULL;
 	char path[128];
 
@@ -614,5 +631,6 @@ Test(doctor, what_cannot_be_restored_fails)
 	struct host *h = healthy();
 
 	h->keeps_vlan = true;
-	only(h, SFH_CHECK_FAIL, "vf-settings pf0", "'VLAN' could not be restored", "ip link set pf0 vf 2");
+	only(h, SFH_CHECK_FAIL, "vf-settings pf0", "'VLAN' could not be restored",
+	     "ip link set pf0 vf 2");
 }

@@ -23,7 +23,7 @@ struct sent {
 
 static struct sent build(unsigned what, const struct sfh_vf_config *cfg)
 {
-	struct sent s = { .msg = sfh_nl_vf_msg(7, 3, what, cfg) };
+	struct sent s = {.msg = sfh_nl_vf_msg(7, 3, what, cfg)};
 	struct nlmsghdr *h;
 	struct ifinfomsg *ifi;
 	struct nlattr *list, *info, *a;
@@ -38,7 +38,8 @@ static struct sent build(unsigned what, const struct sfh_vf_config *cfg)
 	cr_assert(list);
 	info = nla_find(nla_data(list), nla_len(list), IFLA_VF_INFO);
 	cr_assert(info);
-	nla_for_each_nested(a, info, rest) {
+	nla_for_each_nested(a, info, rest)
+	{
 		cr_assert(s.n < MAX_ATTRS);
 		s.attr[s.n++] = a;
 	}
@@ -55,7 +56,7 @@ static const void *only(const struct sent *s, int type, int len)
 
 Test(netlink, mac_and_vlan_are_one_message_in_that_order)
 {
-	struct sfh_vf_config cfg = { .mac = { { 0x52, 0x54, 0, 1, 2, 3 } }, .vlan = 42, .qos = 5 };
+	struct sfh_vf_config cfg = {.mac = {{0x52, 0x54, 0, 1, 2, 3}}, .vlan = 42, .qos = 5};
 	struct sent s = build(SFH_VF_MAC | SFH_VF_VLAN, &cfg);
 	const struct ifla_vf_mac *m;
 	const struct ifla_vf_vlan *v;
@@ -75,7 +76,7 @@ Test(netlink, mac_and_vlan_are_one_message_in_that_order)
 
 Test(netlink, qos_goes_with_the_vlan)
 {
-	struct sfh_vf_config cfg = { .vlan = 42, .qos = 5 };
+	struct sfh_vf_config cfg = {.vlan = 42, .qos = 5};
 	struct sent s = build(SFH_VF_VLAN | SFH_VF_QOS, &cfg);
 	const struct ifla_vf_vlan *v = only(&s, IFLA_VF_VLAN, sizeof(*v));
 
@@ -86,7 +87,7 @@ Test(netlink, qos_goes_with_the_vlan)
 
 Test(netlink, an_ethertype_needs_the_vlan_list)
 {
-	struct sfh_vf_config cfg = { .vlan = 42, .qos = 5, .proto = ETH_P_8021AD };
+	struct sfh_vf_config cfg = {.vlan = 42, .qos = 5, .proto = ETH_P_8021AD};
 	struct sent s = build(SFH_VF_VLAN | SFH_VF_QOS | SFH_VF_PROTO, &cfg);
 	const struct ifla_vf_vlan_info *v;
 	struct nlattr *a;
@@ -105,11 +106,11 @@ Test(netlink, an_ethertype_needs_the_vlan_list)
 
 Test(netlink, switches_and_rates)
 {
-	struct sfh_vf_config cfg = { .trust = true,
-				     .spoofchk = true,
-				     .link_state = IFLA_VF_LINK_STATE_DISABLE,
-				     .min_tx = 100,
-				     .max_tx = 2000 };
+	struct sfh_vf_config cfg = {.trust = true,
+				    .spoofchk = true,
+				    .link_state = IFLA_VF_LINK_STATE_DISABLE,
+				    .min_tx = 100,
+				    .max_tx = 2000};
 	struct sent s = build(SFH_VF_TRUST, &cfg);
 	const struct ifla_vf_trust *t = only(&s, IFLA_VF_TRUST, sizeof(*t));
 	const struct ifla_vf_spoofchk *c;
