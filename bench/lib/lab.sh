@@ -26,12 +26,13 @@ wait_for() {
 
 # network_xml NAME PF [MODE]: the RFC's XML; MODE is what it lacks.
 network_xml() {
+	local standby=
+	[[ -z ${3-} ]] || standby=$'\n'"<standby mode=\"$3\"/>"
 	cat <<-XML
 	<network>
 	<name>$1</name>
 	<forward mode="pci-passthrough-hybrid">
-	<pf dev="$2"/>${3:+
-	<standby mode="$3"/>}
+	<pf dev="$2"/>$standby
 	</forward>
 	</network>
 	XML

@@ -34,7 +34,7 @@ window() { "$PROBER" analyse --log "$PROBER_LOG" --from "$1" --to "$2" --json; }
 # first_reply FROM_NS: the instant of the second reply after FROM_NS (the silence
 # that the first one ends belongs to what was before), or nothing.
 first_reply() {
-	awk -v from="$1" '$1 == "rx" && length($3) == length(from) && $3 > from && ++n == 2 { print $3; exit }' \
+	awk -v from="$1" '$1 == "rx" && $3 > from && ++n == 2 { print $3; exit }' \
 		"$PROBER_LOG"
 }
 

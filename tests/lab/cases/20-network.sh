@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-# Networks without guests.
+# Networks, and the first guest on one.
 # shellcheck shell=bash
 
 canonical() { lab exec host1 xmllint --noblanks --c14n -; }
@@ -57,4 +57,14 @@ network_in_use() {
 	network_xml rival pf0 | lab exec host1 sfhybrid-ctl define -
 	refused "'pf0' belongs to the network '$NET'" ctl host1 up rival
 	ctl host1 undefine rival
+}
+
+declare_case quiet_guest net "a guest to whom nobody talks is accelerated, too" within=330
+quiet_guest() {
+	local mac
+	mac=$(lab guest-mac rowan)
+	guest_define host1 rowan "$mac" "$NET"
+	guest_start host1 rowan
+	reachable "$(lab guest-ip "$mac")"
+	guest_down host1 rowan
 }

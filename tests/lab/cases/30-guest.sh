@@ -85,7 +85,7 @@ down_refused() {
 	is "leg" vf "$(pair host1 "$DOM" leg)"
 }
 
-declare_case down_forced guest "down --force moves the guest to a standby leg that works; after up it is accelerated again" within=90
+declare_case down_forced guest "down --force moves the guest to a standby leg that works; after up it is accelerated again" within=150
 down_forced() {
 	local down
 	prober_start "$IP" "$(mktemp)"
@@ -104,7 +104,7 @@ down_forced() {
 	reachable "$IP"
 }
 
-declare_case two_guests guest "two guests get two VFs and reach each other, also when one is on its standby leg" within=180
+declare_case two_guests guest "two guests get two VFs and reach each other, also when one is on its standby leg" within=330
 two_guests() {
 	local mac ip
 	mac=$(lab guest-mac birch)

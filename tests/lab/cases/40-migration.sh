@@ -20,7 +20,7 @@ arrived() {
 	guest_netdevs "$2" "$DOM" | grep -q ' primary igbvf '
 }
 
-declare_case migrate_there_and_back guest "live migration there and back: accelerated each time, VF freed behind it" within=180
+declare_case migrate_there_and_back guest "live migration there and back: accelerated each time, VF freed behind it" within=330
 migrate_there_and_back() {
 	local began
 	prober_start "$IP" "$(mktemp)"
@@ -35,7 +35,7 @@ migrate_there_and_back() {
 	few_lost "$began" 250 5000
 }
 
-declare_case client_dies guest "a client that dies during migrate does not stop it" within=180
+declare_case client_dies guest "a client that dies during migrate does not stop it" within=330
 client_dies() {
 	local line client
 	while IFS= read -r line; do

@@ -12,7 +12,7 @@ no_debris() {
 	done
 }
 
-declare_case linux_bridge bare "standby mode linux-bridge: reachable on the standby leg, accelerated, and back" within=200
+declare_case linux_bridge bare "standby mode linux-bridge: reachable on the standby leg, accelerated, and back" within=360
 linux_bridge() {
 	local mac ip began
 	mac=$(lab guest-mac larch)

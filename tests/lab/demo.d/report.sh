@@ -49,6 +49,7 @@ print_table() {
 				"$pause_lost" "$pause_gap"
 		done
 	printf '\n    %s\n' "$(jq -r '.totals | "In all: \(.sent) pings, \(.lost) lost, one every 20 ms."' "$OUT/report.json")"
+	note "A silence in which little was lost: the frames waited and were answered late."
 }
 
 # The agents count switches for themselves: they must tell the same story.

@@ -25,12 +25,24 @@ level_net_down() {
 	done
 }
 
-# guest_up HOST DOM MAC NETWORK: adopted, started, on its VF leg.
+# guest_up HOST DOM MAC NETWORK: adopted, started, on its VF leg; a client talks to it.
 guest_up() {
+	local client
+	guest_define "$@"
+	"$REPO/tests/lab/lab" client ping -q -i 0.2 "$(lab guest-ip "$3")" >/dev/null 2>&1 &
+	client=$!
+	guest_start "$1" "$2"
+	kill "$client"
+}
+
+guest_define() { # HOST DOM MAC NETWORK
 	lab guest-xml "$2" --mac "$3" --network "$4" | lab exec "$1" virsh define /dev/stdin
 	expect "$2 was not adopted within 15 s" wait_for 15 is_adopted "$1" "$2"
+}
+
+guest_start() { # HOST DOM
 	on "$1" virsh start "$2"
-	wait_vf "$1" "$2" 120 || fail "$2 was not accelerated within 120 s: state '$(pair "$1" "$2" state)', reason '$(pair "$1" "$2" reason)'"
+	wait_vf "$1" "$2" 240 || fail "$2 was not accelerated within 240 s: state '$(pair "$1" "$2" state)', reason '$(pair "$1" "$2" reason)'"
 }
 
 # guest_down HOST DOM
