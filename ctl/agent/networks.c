@@ -89,7 +89,7 @@ static void job_free(struct network_job *j)
 /* Progress comes from a worker; the request lives on the loop. */
 struct progress_post {
 	struct sfh_request *req;
-	char text[128];
+	char text[192];
 };
 
 static void deliver_progress(void *arg)

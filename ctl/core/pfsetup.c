@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "ctl/core/pfsetup.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "ctl/core/nic/nic.h"
 #include "ctl/core/steps.h"
@@ -23,7 +25,7 @@ char *sfh_pf_parklink_name(int pf_ifindex, char buf[16])
 
 static void say(const struct change *c, const char *what)
 {
-	char text[96];
+	char text[192];
 
 	if (!c->s->progress)
 		return;
@@ -117,6 +119,21 @@ static int undo_autoprobe(void *ctx)
 	return sfh_pf_set_autoprobe(c->s->env, c->pf, c->row.orig_autoprobe, NULL);
 }
 
+/* VFs that were there before may be somebody's: their number is left as it is. */
+static void tell_number(const struct change *c)
+{
+	unsigned have = c->pf->num_vfs, want = c->s->vfs;
+	char text[160];
+
+	if (!want || have >= want)
+		return;
+	(void)snprintf(text, sizeof(text),
+		       "warning: it has %u VFs, the network asks for %u; their number can only be "
+		       "changed from 0 (sriov_numvfs) and they may be in use",
+		       have, want);
+	say(c, text);
+}
+
 static int step_create(void *ctx, struct sfh_error *err)
 {
 	struct change *c = ctx;
@@ -127,20 +144,59 @@ static int step_create(void *ctx, struct sfh_error *err)
 	if (want > c->pf->total_vfs)
 		return sfh_err(err, -ERANGE, "'%s' can have %u VFs, %u were asked for", c->row.dev,
 			       c->pf->total_vfs, want);
-	if (c->pf->num_vfs > 0)
-		return 0; /* what is there may be in use: neither grown nor shrunk */
+	if (c->pf->num_vfs > 0) {
+		tell_number(c);
+		return 0;
+	}
 	(void)snprintf(text, sizeof(text), "creating %u VFs", want);
 	say(c, text);
 	r = sfh_pf_set_num_vfs(c->s->env, c->pf, want, err);
 	return r < 0 ? r : reread(c, err);
 }
 
+/* A VFIO group can be opened once: whoever has the VF keeps us out. Writing
+ * sriov_numvfs would wait for them for ever. QEMU closes it a little after it said
+ * that the device is gone. */
+static bool in_use(const struct change *c, const struct sfh_vf *vf)
+{
+	char path[64], group[16];
+	int fd;
+
+	if (sfh_pci_iommu_group(c->s->env, &vf->bdf, group, sizeof(group)) < 0 || !group[0])
+		return false;
+	(void)snprintf(path, sizeof(path), "/dev/vfio/%s", group);
+	for (int tries = 0; tries < 20; tries++) {
+		const struct timespec pause = { .tv_nsec = 100 * 1000 * 1000 };
+
+		fd = open(path, O_RDWR | O_CLOEXEC);
+		if (fd >= 0)
+			(void)close(fd);
+		if (fd >= 0 || errno != EBUSY)
+			return false;
+		(void)nanosleep(&pause, NULL);
+	}
+	return true;
+}
+
 static int undo_create(void *ctx)
 {
 	struct change *c = ctx;
+	char text[160], bdf[SFH_BDF_STRLEN];
 
 	if (c->row.orig_num_vfs > 0 || c->pf->num_vfs == 0)
 		return 0;
+	for (unsigned i = 0; i < c->pf->num_vfs; i++) {
+		const struct sfh_vf *vf = &c->pf->vfs[i];
+		bool foreign = vf->driver[0] && strcmp(vf->driver, "vfio-pci") != 0;
+
+		if (!foreign && (strcmp(vf->driver, "vfio-pci") != 0 || !in_use(c, vf)))
+			continue;
+		(void)snprintf(text, sizeof(text),
+			       "warning: its VFs stay: %s is in use by %s that is not sfhybrid's",
+			       sfh_bdf_format(&vf->bdf, bdf), foreign ? vf->driver : "a program");
+		say(c, text);
+		return -EBUSY;
+	}
 	return sfh_pf_set_num_vfs(c->s->env, c->pf, 0, NULL);
 }
 

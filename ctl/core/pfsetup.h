@@ -26,7 +26,8 @@ struct sfh_pfsetup {
 	void *progress_ctx;
 };
 
-/* Creates VFs if there are none, binds them to vfio-pci, attaches the programs,
+/* Creates VFs if there are none (those that exist keep their number; a progress line
+ * says so when the network asks for more), binds them to vfio-pci, attaches the programs,
  * and in linux-bridge mode makes the PF a port of the bridge. Originals go to the
  * ledger first. On failure everything is as it was. Idempotent: a PF that is
  * set up for this network already is refreshed.
@@ -35,7 +36,8 @@ struct sfh_pfsetup {
  *   -ENODEV, -EOPNOTSUPP  see sfh_pf_read(), sfh_iommu_check() */
 int sfh_pf_up(const struct sfh_pfsetup *setup, const char *dev, struct sfh_error *err);
 
-/* Takes it back as the ledger says. Goes on after a failure and returns the
+/* Takes it back as the ledger says; VFs that we made stay while another program
+ * uses one (a progress line, -EBUSY). Goes on after a failure and returns the
  * first. A PF that is gone, or not set up, is success. */
 int sfh_pf_down(const struct sfh_pfsetup *setup, const char *dev, struct sfh_error *err);
 

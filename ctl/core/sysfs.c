@@ -88,6 +88,14 @@ int sfh_pci_driver(const struct sfh_env *env, const struct sfh_bdf *bdf, char *b
 	return r < 0 ? r : link_name(path, buf, n);
 }
 
+int sfh_pci_iommu_group(const struct sfh_env *env, const struct sfh_bdf *bdf, char *buf, size_t n)
+{
+	char path[PATH_MAX], name[SFH_BDF_STRLEN];
+	int r = sysfs_path(path, env, "bus/pci/devices/%s/iommu_group", sfh_bdf_format(bdf, name));
+
+	return r < 0 ? r : link_name(path, buf, n);
+}
+
 void sfh_pf_free(struct sfh_pf **pf)
 {
 	if (!*pf)

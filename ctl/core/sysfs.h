@@ -42,6 +42,8 @@ int sfh_pf_set_autoprobe(const struct sfh_env *env, const struct sfh_pf *pf, boo
 
 /* The bound driver's name, "" if none. */
 int sfh_pci_driver(const struct sfh_env *env, const struct sfh_bdf *bdf, char *buf, size_t n);
+/* The number of its IOMMU group as text, "" if it has none. */
+int sfh_pci_iommu_group(const struct sfh_env *env, const struct sfh_bdf *bdf, char *buf, size_t n);
 /* Binds the device to `driver` whatever is bound now; "" or NULL unbinds and
  * clears driver_override. No-op when already so. */
 int sfh_pci_bind(const struct sfh_env *env, const struct sfh_bdf *bdf, const char *driver,
