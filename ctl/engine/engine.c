@@ -255,6 +255,7 @@ static int recall_pair(void *ctx, const struct sfh_ledger_pair *row)
 static void take_over(struct sfh_engine *e, struct sfh_pair *p, const struct sfh_guest_nic *nic)
 {
 	struct remembered r = { .pair = p };
+	struct sfh_vf_config now = { .vlan = 0 };
 	struct sfh_error err = { 0 };
 
 	(void)sfh_ledger_leases(e->ledger, recall_lease, &r);
@@ -274,10 +275,19 @@ static void take_over(struct sfh_engine *e, struct sfh_pair *p, const struct sfh
 	}
 	p->negotiated = true;
 	p->state = SFH_PAIR_VF;
-	if (!p->has_lease && sfh_pool_adopt(e, p, &nic->vf, &err) < 0)
+	if (!p->has_lease && sfh_pool_adopt(e, p, &nic->vf, &err) < 0) {
 		sfh_engine_log(e, LOG_WARNING, "%s has a VF without a lease: %s", p->domain_name,
 			       err.text);
-	else if (sfh_pool_unpark(e, p, &err) < 0 || e->kernel->disarm(e->kernel_ctx, p, &err) < 0)
+		return;
+	}
+	/* A VF that is still parked was never proven: that goes on where it was. */
+	if (e->kernel->vf_get(e->kernel_ctx, p->pf_ifindex, p->lease.vf, &now, &err) == 0 &&
+	    now.vlan == SFH_PARK_VLAN) {
+		p->parked = true;
+		sfh_pair_prove(e, p);
+		return;
+	}
+	if (e->kernel->disarm(e->kernel_ctx, p, &err) < 0)
 		sfh_engine_log(e, LOG_WARNING, "%s", err.text);
 }
 

@@ -310,8 +310,7 @@ static void on_vf(struct sfh_engine *e, struct sfh_pair *p)
 	enter(e, p, SFH_PAIR_VF, 0);
 }
 
-/* Waits for proof (again): the VF is plugged and parked. */
-static void prove(struct sfh_engine *e, struct sfh_pair *p)
+void sfh_pair_prove(struct sfh_engine *e, struct sfh_pair *p)
 {
 	struct sfh_error err = { 0 };
 
@@ -460,7 +459,7 @@ static void act_unplug_failed(struct sfh_engine *e, struct sfh_pair *p, const ch
 		warn_if(e, sfh_pool_unquiet(e, p, &err), &err);
 	err.code = 0;
 	if (p->parked) { /* it may still come to life */
-		prove(e, p);
+		sfh_pair_prove(e, p);
 	} else {
 		warn_if(e, e->kernel->disarm(e->kernel_ctx, p, &err), &err);
 		enter(e, p, SFH_PAIR_VF, 0);

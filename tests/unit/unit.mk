@@ -14,5 +14,5 @@ $(B)/tests/unit: $(UNIT_OBJ) $(UNIT_EXTRA) $(B)/libsfhglue.a $(B)/libsfhybrid.a
 
 # UNIT_ARGS='--filter netxml/*' runs a part of them.
 .PHONY: test-unit
-test-unit: $(B)/tests/unit $(B)/50-sfhybrid ## run the unit tests
+test-unit: $(B)/tests/unit $(B)/50-sfhybrid $(B)/sfhybrid-ctl ## run the unit tests
 	$(Q)if [ -x tests/summary.sh ]; then tests/summary.sh $< $(UNIT_ARGS); else $< $(UNIT_ARGS); fi
