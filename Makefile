@@ -109,7 +109,7 @@ clean: ## remove what was built, keep the lab's cached root filesystem
 
 .PHONY: distclean
 distclean: ## remove build/ altogether
-	$(Q)tests/lab/lab down --all 2>/dev/null || true
+	$(Q)for lab in $$(tests/lab/lab list 2>/dev/null); do tests/lab/lab --name "$$lab" down; done
 	$(Q)rm -rf $(B)
 
 .PHONY: format
