@@ -162,6 +162,7 @@ void fake_heal(struct fake *f)
 {
 	memset(f->fail, 0, sizeof(f->fail));
 	f->lie = f->partial = false;
+	f->refuse = f->deaf = 0;
 }
 
 static int verdict(struct fake *f, enum fake_op op)
@@ -213,7 +214,8 @@ static int k_vf_list(void *ctx, const char *name, struct sfh_vf_slot *slots, siz
 		return sfh_err(err, -ENODEV, "no PF '%s'", name);
 	for (unsigned i = 0; i < pf->nvfs && i < n; i++) {
 		slots[i] = (struct sfh_vf_slot){
-			.vf = i, .bdf = { .bus = (uint8_t)(pf->ifindex - 90), .slot = (uint8_t)i }
+			.vf = i, .bdf = { .bus = (uint8_t)(pf->ifindex - 90), .slot = (uint8_t)i },
+			.mac = pf->vf[i].mac
 		};
 		(void)strcpy(slots[i].why_not, pf->why_not[i]);
 	}
@@ -230,7 +232,19 @@ static int k_vf_get(void *ctx, int ifindex, unsigned vf, struct sfh_vf_config *r
 	if (!pf || vf >= pf->nvfs)
 		return sfh_err(err, -ENODEV, "no VF %u on %d", vf, ifindex);
 	*ret = pf->vf[vf];
+	ret->known = f->known;
+	f->gets++;
 	return 0;
+}
+
+static int k_vf_check(void *ctx, const char *name, const struct sfh_bdf *bdf, char why_not[48])
+{
+	const struct fake_pf *pf = pf_by_name(ctx, name);
+
+	if (!pf || bdf->slot >= pf->nvfs)
+		return 0;
+	(void)strcpy(why_not, pf->why_not[bdf->slot]);
+	return why_not[0] != '\0';
 }
 
 static int k_vf_set(void *ctx, int ifindex, unsigned vf, unsigned what,
@@ -238,22 +252,35 @@ static int k_vf_set(void *ctx, int ifindex, unsigned vf, unsigned what,
 {
 	struct fake *f = ctx;
 	struct fake_pf *pf = pf_by_ifindex(f, ifindex);
-	char mac[SFH_MAC_STRLEN], vlan[16];
+	char mac[SFH_MAC_STRLEN], vlan[16], more[96] = "", names[96];
 	int r;
 
 	(void)snprintf(vlan, sizeof(vlan), "%u", cfg->vlan);
-	record(f, "vf_set %d %u mac=%s vlan=%s", ifindex, vf,
+	if (what & (SFH_VF_QOS | SFH_VF_PROTO))
+		(void)snprintf(more, sizeof(more), " qos=%u proto=%x", what & SFH_VF_QOS ? cfg->qos : 0,
+			       what & SFH_VF_PROTO ? cfg->proto : 0);
+	if (what & SFH_VF_EXTRAS)
+		(void)snprintf(more, sizeof(more), " %s",
+			       sfh_vf_settings_format(what & SFH_VF_EXTRAS, names, sizeof(names)));
+	record(f, "vf_set %d %u mac=%s vlan=%s%s", ifindex, vf,
 	       what & SFH_VF_MAC ? sfh_mac_format(&cfg->mac, mac) : "-",
-	       what & SFH_VF_VLAN ? vlan : "-");
+	       what & SFH_VF_VLAN ? vlan : "-", more);
 	r = verdict(f, OP_VF_SET);
+	if (r == 0 && (what & f->refuse))
+		r = -f->refuse_code;
 	if (!pf || vf >= pf->nvfs)
 		return sfh_err(err, -ENODEV, "no VF %u on %d", vf, ifindex);
 	if ((r == 0 ? !f->lie : f->partial) && (what & SFH_VF_MAC))
 		pf->vf[vf].mac = cfg->mac;
 	if (r < 0)
 		return sfh_err(err, r, "the fake said no to OP_VF_SET");
-	if (!f->lie && (what & SFH_VF_VLAN))
-		pf->vf[vf].vlan = cfg->vlan;
+	if (f->lie)
+		return 0;
+	if (what & SFH_VF_VLAN) { /* a VLAN without them has none (struct ifla_vf_vlan) */
+		pf->vf[vf].qos = 0;
+		pf->vf[vf].proto = 0;
+	}
+	sfh_vf_config_copy(&pf->vf[vf], cfg, what & ~f->deaf);
 	return 0;
 }
 
@@ -386,6 +413,7 @@ static int k_probe(void *ctx, const struct sfh_pair *p)
 
 static const struct sfh_kernel_ops kernel_ops = {
 	.vf_list = k_vf_list,
+	.vf_check = k_vf_check,
 	.vf_get = k_vf_get,
 	.vf_set = k_vf_set,
 	.can_park = k_can_park,
@@ -493,7 +521,8 @@ static const struct sfh_engine_listener listener = { l_settled, l_progress, l_mi
 
 static void engine_start(struct fake *f)
 {
-	struct sfh_engine_network net = { .name = "blue", .npfs = FAKE_PFS };
+	struct sfh_engine_network net = { .name = "blue", .npfs = FAKE_PFS,
+					  .landing = f->landing };
 
 	sfh_engine_init(&f->e, &kernel_ops, f, &hv_ops, f, &listener, f, f->ledger);
 	f->e.now = now;
@@ -518,6 +547,8 @@ struct fake *fake_new(void)
 	f->pf[0] = (struct fake_pf){ .name = "pf0", .ifindex = 100, .nvfs = 2, .can_park = true };
 	f->pf[1] = (struct fake_pf){ .name = "pf1", .ifindex = 101, .nvfs = 2, .can_park = true };
 	f->first_frame = f->address = true;
+	f->known = 0xff;
+	f->refuse_code = EOPNOTSUPP;
 	engine_start(f);
 	return f;
 }

@@ -74,6 +74,12 @@ struct fake {
 		int code, skip, times;
 	} fail[_OP_MAX];
 	bool lie;     /* vf_set says yes and does nothing */
+	unsigned refuse;  /* SFH_VF_…: settings that the driver refuses, */
+	int refuse_code;  /* with this (EOPNOTSUPP) */
+	unsigned deaf;	  /* settings that it takes and forgets */
+	unsigned known;	  /* settings that a get tells (all) */
+	unsigned gets;	  /* how often it was asked */
+	unsigned landing; /* of network "blue", from the next start of the engine on */
 	bool partial; /* a vf_set that fails has written the MAC, as do_setvfinfo() does */
 
 	char *calls; /* one line each, in order */
