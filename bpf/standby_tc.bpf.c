@@ -75,6 +75,21 @@ static __always_inline void sfh_first_frame(struct sfh_guest *guest, struct sfh_
 	bpf_ringbuf_submit(ev, 0);
 }
 
+/* Whether `dst` is a guest of this PF that is on its VF leg: staged, neither armed
+ * nor waiting to be. macvlan and a bridge would hand it the frame on its standby
+ * device, where it discards it; only the NIC's switch reaches the VF. */
+static __always_inline bool sfh_is_on_vf(const struct sfh_frame *f, __u32 pf_ifindex)
+{
+	struct sfh_guest_key key = { .pf_ifindex = pf_ifindex, .vlan = f->vlan };
+	struct sfh_guest *guest;
+
+	if (sfh_is_multicast(f->dst))
+		return false;
+	__builtin_memcpy(key.mac, f->dst, 6);
+	guest = bpf_map_lookup_elem(&sfh_guests, &key);
+	return guest && guest->standby_ifindex && !guest->armed && !guest->arm_on_first_frame;
+}
+
 SEC("tc")
 int sfh_from_guest(struct __sk_buff *skb)
 {
@@ -114,8 +129,11 @@ int sfh_from_guest(struct __sk_buff *skb)
 	now = bpf_ktime_get_ns();
 	state->last_frame_ns = now;
 	sfh_first_frame(guest, state, &pair, ifindex, now);
-	if (parsed == SFH_PARSED)
-		sfh_learn_ip4(skb, &f, state);
+	if (parsed != SFH_PARSED)
+		return SFH_TC_PASS;
+	sfh_learn_ip4(skb, &f, state);
+	if (sfh_is_on_vf(&f, pair.pf_ifindex))
+		return bpf_redirect(pair.pf_ifindex, 0);
 	return SFH_TC_PASS;
 }
 

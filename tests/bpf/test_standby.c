@@ -5,6 +5,7 @@
 #include <arpa/inet.h>
 #include <bpf/bpf.h>
 #include <criterion/criterion.h>
+#include <linux/pkt_cls.h>
 
 TestSuite(standby, .init = bench_init, .fini = bench_fini, .timeout = 60);
 
@@ -300,4 +301,42 @@ Test(standby, truncated_frames_pass)
 	for (f.len = 14; f.len < 18; f.len++)
 		run_from_guest(T.tap, &f);
 	cr_assert_eq(view_of(T.s, &T.key).counters.from_standby_frames, 4);
+}
+
+/* --- another guest of the PF, on its VF leg --------------------------------------------- */
+
+static int verdict_to(const char *dst)
+{
+	struct frame f = mk_frame(dst, MAC_GUEST, 0, 0);
+
+	return run_skb(T.s->prog_from_guest, T.tap, 0, &f);
+}
+
+Test(standby, a_guest_on_its_vf_leg_is_reached_through_the_nic)
+{
+	struct sfh_guest_key other = mk_key(T.pf, MAC_OTHER, 0);
+
+	stage_armed(&T.key, T.tap, SFH_STANDBY_MACVTAP);
+	cr_assert_eq(verdict_to(MAC_OTHER), TC_ACT_UNSPEC, "nobody's: untouched");
+	stage(&other, T.tap2, SFH_STANDBY_MACVTAP, true);
+	cr_assert_eq(verdict_to(MAC_OTHER), TC_ACT_UNSPEC, "it may be on its standby leg");
+	cr_assert_eq(sfh_steer_arm(T.s, &other, NULL), 0);
+	cr_assert_eq(verdict_to(MAC_OTHER), TC_ACT_UNSPEC, "it is on its standby leg");
+	cr_assert_eq(sfh_steer_disarm(T.s, &other, NULL), 0);
+	cr_assert_eq(verdict_to(MAC_OTHER), TC_ACT_REDIRECT, "it is on its VF leg");
+	cr_assert_eq(verdict_to(MAC_BCAST), TC_ACT_UNSPEC, "what is for all goes everywhere");
+	/* the same MAC on another PF is somebody else */
+	cr_assert_eq(sfh_steer_unstage(T.s, &other, NULL), 0);
+	other.pf_ifindex = T.other_pf;
+	stage(&other, T.tap2, SFH_STANDBY_MACVTAP, false);
+	cr_assert_eq(verdict_to(MAC_OTHER), TC_ACT_UNSPEC);
+}
+
+Test(standby, a_guest_that_is_not_here_yet_is_not_on_its_vf_leg)
+{
+	struct sfh_guest_key other = mk_key(T.pf, MAC_OTHER, 0);
+
+	stage_armed(&T.key, T.tap, SFH_STANDBY_MACVTAP);
+	stage(&other, 0, SFH_STANDBY_NONE, false);
+	cr_assert_eq(verdict_to(MAC_OTHER), TC_ACT_UNSPEC);
 }
