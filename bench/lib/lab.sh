@@ -45,7 +45,7 @@ network_up() {
 }
 
 is_adopted() { # HOST DOM
-	on "$1" virsh dumpxml --inactive "$2" | grep -q "<teaming type='persistent'/>"
+	on "$1" virsh dumpxml --inactive "$2" | grep -c "<teaming type='persistent'/>"
 }
 
 # live_xml HOST DOM ELEMENT: that element of the live XML (nothing if there is none).

@@ -41,4 +41,4 @@ first_reply() {
 is_answered() { [[ -n $(first_reply "$1") ]]; }
 
 # is_reachable IP: three of three pings.
-is_reachable() { lab client ping -q -c 3 -i 0.1 -W 2 "$1" | grep -q ' 3 received'; }
+is_reachable() { lab client ping -q -c 3 -i 0.1 -W 2 "$1" | grep -c ' 3 received'; }

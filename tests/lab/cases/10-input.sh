@@ -16,10 +16,10 @@ with_network() {
 
 declare_case usage_and_rights bare "--help and version for anyone; the rest for root; wrong usage is 2"
 usage_and_rights() {
-	nobody sfhybrid-ctl --help | grep -q '^usage: sfhybrid-ctl'
-	nobody sfhybrid-ctl migrate --help | grep -q -- --undefinesource
-	nobody sfhybrid-ctl version | grep -Eq '^sfhybrid-ctl [0-9]'
-	nobody sfhybridd --version | grep -Eq '^sfhybridd [0-9]'
+	nobody sfhybrid-ctl --help | grep -c '^usage: sfhybrid-ctl'
+	nobody sfhybrid-ctl migrate --help | grep -c -- --undefinesource
+	nobody sfhybrid-ctl version | grep -Ec '^sfhybrid-ctl [0-9]'
+	nobody sfhybridd --version | grep -Ec '^sfhybridd [0-9]'
 	for verb in "list" "status" "up x" "define -" "migrate x y"; do
 		# shellcheck disable=SC2086 # a verb and its arguments
 		refused "'${verb%% *}' must run as root" nobody sfhybrid-ctl $verb
@@ -38,11 +38,11 @@ declare_case every_verb bare "every verb that --help lists answers, those of lat
 every_verb() {
 	local verb later
 	while read -r verb later; do
-		ctl host1 "$verb" --help | grep -q "^usage: sfhybrid-ctl $verb"
+		ctl host1 "$verb" --help | grep -c "^usage: sfhybrid-ctl $verb"
 		[[ $later != yes ]] || refused "not in this version" ctl host1 "$verb" a=b c=d
 	done < <(ctl host1 --help | awk '/^  [a-z]/ { print $1, /not in this version/ ? "yes" : "no" }')
 	for verb in up down define undefine set list dumpxml status accelerate standby migrate history doctor fsck version; do
-		ctl host1 "$verb" --help | grep -q "^usage:" || fail "there is no verb '$verb'"
+		ctl host1 "$verb" --help | grep -c "^usage:" || fail "there is no verb '$verb'"
 	done
 }
 
@@ -123,9 +123,9 @@ agent_away() {
 		# shellcheck disable=SC2086 # a verb and its arguments
 		refused "the agent is not running" ctl host1 $verb
 	done
-	ctl host1 list | grep -q '^kept .*down'
-	ctl host1 dumpxml kept | grep -q '<pf dev="pf0"/>'
-	ctl host1 status | grep -q "agent is not running"
+	ctl host1 list | grep -c '^kept .*down'
+	ctl host1 dumpxml kept | grep -c '<pf dev="pf0"/>'
+	ctl host1 status | grep -c "agent is not running"
 	ctl host1 history
 	on host1 /usr/lib/sfhybrid-lab/agent start
 }

@@ -42,11 +42,11 @@ definition_comes_back() {
 
 declare_case up_twice net "up twice and down twice are harmless"
 up_twice() {
-	ctl host1 up "$NET" | grep -q 'was up already'
+	ctl host1 up "$NET" | grep -c 'was up already'
 	is "free VFs" 7 "$(free_vfs host1)"
 	ctl host1 down "$NET"
 	nothing_of_ours host1
-	ctl host1 down "$NET" | grep -q 'was down already'
+	ctl host1 down "$NET" | grep -c 'was down already'
 	ctl host1 up "$NET"
 }
 

@@ -14,10 +14,10 @@ arrived() {
 	expect "$1: not all VFs are free" all_vfs_free "$1"
 	is "$1: pair" '' "$(pair "$1" "$DOM" state)"
 	is "$1: domains" '' "$(on "$1" virsh -q list --all --name)"
-	vf_line "$2" "$(pair "$2" "$DOM" vf)" | grep -q "$MAC"
+	vf_line "$2" "$(pair "$2" "$DOM" vf)" | grep -c "$MAC"
 	is "$2: live hostdevs" 1 "$(live_xml "$2" "$DOM" hostdev | grep -c '<hostdev')"
 	is "$2: persistent hostdevs" '' "$(saved_xml "$2" "$DOM" hostdev)"
-	guest_netdevs "$2" "$DOM" | grep -q ' primary igbvf '
+	guest_netdevs "$2" "$DOM" | grep -c ' primary igbvf '
 }
 
 declare_case migrate_there_and_back guest "live migration there and back: accelerated each time, VF freed behind it" within=330
@@ -76,7 +76,7 @@ agent_killed() {
 	# shellcheck disable=SC2016 # for the host's shell
 	on host1 sh -c 'kill -9 $(/usr/lib/sfhybrid-lab/agent pid)'
 	reachable "$IP"
-	vf_macs host1 | grep -q "$MAC"
+	vf_macs host1 | grep -c "$MAC"
 	on host1 virsh destroy "$DOM"
 	on host1 virsh undefine "$DOM"
 	on host1 /usr/lib/sfhybrid-lab/agent start

@@ -19,7 +19,7 @@ linux_bridge() {
 	ip=$(lab guest-ip "$mac")
 	network_up host1 green linux-bridge
 	guest_up host1 larch "$mac" green
-	on host1 ip link show master sfbr-green | grep -q pf0
+	on host1 ip link show master sfbr-green | grep -c pf0
 	prober_start "$ip" "$(mktemp)"
 	expect "larch is not reachable on its VF leg" wait_for 10 is_answered 0
 	began=$(now_ns)

@@ -39,7 +39,7 @@ ends_with() {
 	is "exit status of '$*'" "$status" "$got"
 	[[ -z $out ]] || fail "'$*' failed, yet wrote to stdout: $out"
 	[[ $lines == 1 || $status == 2 ]] || fail "'$*' said $lines lines, not one: $(cat "$err")"
-	head -n 1 "$err" | grep -Eq -- "$pattern" || fail "'$*' does not say /$pattern/: $(cat "$err")"
+	head -n 1 "$err" | grep -Ec -- "$pattern" || fail "'$*' does not say /$pattern/: $(cat "$err")"
 	rm -f "$err"
 }
 refused() { ends_with 1 "$@"; }
