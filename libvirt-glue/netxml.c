@@ -705,6 +705,7 @@ static int parse_portgroup(const xmlNode *node, struct sfh_netdef *def, struct s
 	};
 	struct sfh_netdef_portgroup group = {.is_default = false};
 	struct sfh_netdef inside = {.landing = -1}; /* the elements write to its settings */
+	char show[SFH_XML_SHOW_SIZE];
 	int r = check_node(node, attrs, true, err);
 
 	if (r == 0)
@@ -713,6 +714,13 @@ static int parse_portgroup(const xmlNode *node, struct sfh_netdef *def, struct s
 		return r;
 	if (!*group.name)
 		return sfh_err(err, -EINVAL, "%s: <portgroup> has an empty name", WHAT_USER);
+	/* libvirt (9 to 11 at least) writes the name into its XML without escaping it */
+	for (const char *p = group.name; *p; p++)
+		if (strchr("<>&'\"", *p) || (unsigned char)*p < ' ' || *p == 0x7f)
+			return sfh_err(err, -EINVAL,
+				       "%s: <portgroup name='%s'>: quotes, '<', '>', '&' and "
+				       "control characters are not allowed",
+				       WHAT_USER, sfh_xml_show(group.name, show));
 	if (xmlHasProp((xmlNode *)node, BAD_CAST "default")) {
 		r = get_word(node, "default", words, 2, err);
 		if (r < 0)

@@ -549,3 +549,185 @@ Test(netxml, first_error_wins_and_null_is_fine)
 	cr_assert_eq(sfh_netdef_parse("<a/>", 4, &def, NULL), -EINVAL);
 	sfh_netdef_freep(&def);
 }
+
+/* --- what the VF is told ------------------------------------------------------------*/
+
+#define EVERY                                                                              \
+	"<vlan><tag id='42' priority='3' protocol='802.1ad'/></vlan><trust mode='on'/>"    \
+	"<spoofchk mode='off' required='no'/><link-state state='enable'/>"                 \
+	"<rate min='100' max='1000' required='yes'/>"
+
+static struct sfh_net_settings settings_of(const char *xml, const char *portgroup)
+{
+	_cleanup_def_ struct sfh_netdef *def = must_parse(xml);
+	struct sfh_net_settings set;
+
+	sfh_netdef_settings(def, portgroup, &set);
+	return set;
+}
+
+Test(netxml, settings_of_a_network)
+{
+	struct sfh_net_settings set = settings_of(NETWORK(EVERY), "");
+
+	cr_assert_eq(set.vf.what, SFH_VF_VLAN_PARTS | SFH_VF_EXTRAS);
+	cr_assert_eq(set.vf.optional, SFH_VF_SPOOFCHK | SFH_VF_LINK_STATE,
+		     "required: vlan, trust and spoofchk if nothing is said, rate because it is");
+	cr_assert_eq(set.vf.cfg.vlan, 42);
+	cr_assert_eq(set.vf.cfg.qos, 3);
+	cr_assert_eq(set.vf.cfg.proto, 0x88a8);
+	cr_assert(set.vf.cfg.trust);
+	cr_assert_not(set.vf.cfg.spoofchk);
+	cr_assert_eq(set.vf.cfg.link_state, 1);
+	cr_assert_eq(set.vf.cfg.min_tx, 100);
+	cr_assert_eq(set.vf.cfg.max_tx, 1000);
+	cr_assert_not(set.has_policy || set.has_priority);
+	cr_assert_str_eq(set.virtualport, "");
+}
+
+Test(netxml, required_if_nothing_is_said)
+{
+	struct sfh_net_settings set = settings_of(
+		NETWORK("<trust mode='off'/><spoofchk mode='on'/><link-state state='auto'/>"
+			"<rate max='5'/><vlan><tag id='1'/></vlan>"),
+		"");
+
+	cr_assert_eq(set.vf.optional, SFH_VF_LINK_STATE | SFH_VF_RATE);
+	cr_assert_eq(set.vf.what, SFH_VF_VLAN | SFH_VF_EXTRAS);
+}
+
+#define GROUPS                                                                             \
+	"<vlan><tag id='42' priority='3'/></vlan><trust mode='on'/><rate max='10'/>"       \
+	"<portgroup name='gold' default='yes'><rate max='100'/>"                           \
+	"<policy mode='require' priority='10'/></portgroup>"                               \
+	"<portgroup name='a b'><vlan><tag id='7'/></vlan><trust mode='off'/>"   \
+	"<policy mode='never'/></portgroup>"                                               \
+	"<portgroup name='plain' default='no'/>"
+
+Test(netxml, portgroups_beat_the_network)
+{
+	struct sfh_net_settings set = settings_of(NETWORK(GROUPS), "a b");
+
+	cr_assert_eq(set.vf.cfg.vlan, 7);
+	cr_assert_not(set.vf.what & SFH_VF_QOS, "the priority was the other VLAN's");
+	cr_assert((set.vf.what & SFH_VF_TRUST) && !set.vf.cfg.trust);
+	cr_assert_eq(set.vf.cfg.max_tx, 10, "what it does not say is the network's");
+	cr_assert(set.has_policy);
+	cr_assert_eq(set.policy, SFH_NET_POLICY_NEVER);
+	cr_assert_eq(set.priority, 0);
+	set = settings_of(NETWORK(GROUPS), "plain");
+	cr_assert_eq(set.vf.cfg.vlan, 42);
+	cr_assert_not(set.has_policy);
+}
+
+Test(netxml, the_default_portgroup_is_of_nics_that_name_none)
+{
+	struct sfh_net_settings set = settings_of(NETWORK(GROUPS), "");
+
+	cr_assert_eq(set.vf.cfg.max_tx, 100);
+	cr_assert_eq(set.vf.cfg.vlan, 42);
+	cr_assert_eq(set.policy, SFH_NET_POLICY_REQUIRE);
+	cr_assert_eq(set.priority, 10);
+	set = settings_of(NETWORK(GROUPS), "no such group");
+	cr_assert_eq(set.vf.cfg.max_tx, 10, "as libvirt has it");
+}
+
+Test(netxml, policies_of_portgroups)
+{
+	_cleanup_def_ struct sfh_netdef *def = must_parse(NETWORK(GROUPS));
+	_cleanup_def_ struct sfh_netdef *plain = must_parse(NETWORK(""));
+
+	cr_assert(sfh_netdef_has_policy(def, SFH_NET_POLICY_REQUIRE));
+	cr_assert(sfh_netdef_has_policy(def, SFH_NET_POLICY_NEVER));
+	cr_assert(sfh_netdef_has_policy(def, SFH_NET_POLICY_PREFER));
+	cr_assert_not(sfh_netdef_has_policy(plain, SFH_NET_POLICY_REQUIRE));
+}
+
+Test(netxml, libvirt_gets_the_portgroups_names)
+{
+	_cleanup_free_ char *out = must_convert(
+		NETWORK(GROUPS "<virtualport type='802.1Qbg'><parameters managerid='11' "
+			       "typeid='1193047' typeidversion='2'/></virtualport>"));
+
+	assert_xpath(out, "count(/network/portgroup)", "3");
+	assert_xpath(out, "/network/portgroup[1]/@name", "gold");
+	assert_xpath(out, "/network/portgroup[1]/@default", "yes");
+	assert_xpath(out, "/network/portgroup[2]/@name", "a b");
+	assert_xpath(out, "count(/network/portgroup/*)", "0");
+	assert_xpath(out, "count(/network/vlan)", "0");
+	assert_xpath(out, "/network/virtualport/@type", "802.1Qbg");
+	assert_xpath(out, "/network/virtualport/parameters/@managerid", "11");
+	assert_xpath(out, "count(/network/metadata/sfh:network/sfh:portgroup)", "3");
+}
+
+Test(netxml, portgroups_come_back_as_they_were)
+{
+	static const char user[] = NETWORK(GROUPS "<virtualport type='802.1Qbh'/>");
+	_cleanup_free_ char *out = must_convert(user), *back = NULL;
+	struct sfh_error err = {0};
+
+	cr_assert_eq(sfh_netdef_user_xml(out, strlen(out), &back, &err), 0, "%s", err.text);
+	assert_same_xml(back, user);
+}
+
+Test(netxml, port_profiles)
+{
+	struct sfh_net_settings set =
+		settings_of(NETWORK("<virtualport type='802.1Qbh'>"
+				    "<parameters profileid='p'/></virtualport>"),
+			    "");
+
+	cr_assert_str_eq(set.virtualport, "802.1Qbh");
+	refuse(NETWORK("<virtualport type='openvswitch'/>"), "unknown type 'openvswitch'");
+	refuse(NETWORK("<virtualport/>"), "attribute type is missing");
+}
+
+Test(netxml, settings_that_make_no_sense)
+{
+	refuse(NETWORK("<vlan><tag id='4094'/></vlan>"), "parks VFs");
+	refuse(NETWORK("<vlan><tag id='4' priority='8'/></vlan>"), "from 0 to 7");
+	refuse(NETWORK("<vlan><tag id='4' protocol='802.1q'/></vlan>"),
+	       "unknown protocol '802.1q' (there are: 802.1Q, 802.1ad)");
+	refuse(NETWORK("<vlan required='no'><tag id='4'/></vlan>"), "unknown attribute 'required'");
+	refuse(NETWORK("<trust/>"), "<trust>: attribute mode is missing");
+	refuse(NETWORK("<trust mode='yes'/>"), "unknown mode 'yes' (there are: off, on)");
+	refuse(NETWORK("<spoofchk mode='on' required='maybe'/>"), "unknown required 'maybe'");
+	refuse(NETWORK("<link-state state='disable'/>"), "a VF whose link is down carries nothing");
+	refuse(NETWORK("<link-state state='up'/>"), "unknown state 'up'");
+	refuse(NETWORK("<rate/>"), "<rate> needs");
+	refuse(NETWORK("<rate min='10' max='9'/>"), "min 10 is more than max 9");
+	refuse(NETWORK("<rate max='1000001'/>"), "from 1 to 1000000");
+	refuse(FORWARD("<pf dev='e'/><policy priority='1001'/>"), "from 0 to 1000");
+	refuse(FORWARD("<pf dev='e'/><policy/>"), "attribute mode is missing");
+}
+
+Test(netxml, portgroups_that_make_no_sense)
+{
+	refuse(NETWORK("<portgroup/>"), "<portgroup>: attribute name is missing");
+	refuse(NETWORK("<portgroup name=''/>"), "empty name");
+	refuse(NETWORK("<portgroup name='a&amp;b'/>"), "'&' and control characters");
+	refuse(NETWORK("<portgroup name='x&apos;/>&lt;y'/>"), "are not allowed");
+	refuse(NETWORK("<portgroup name='a'/><portgroup name='a'/>"),
+	       "<portgroup name='a'> stands there twice");
+	refuse(NETWORK("<portgroup name='a' default='yes'/><portgroup name='b' default='yes'/>"),
+	       "there is a default one already");
+	refuse(NETWORK("<portgroup name='a'><portgroup name='b'/></portgroup>"),
+	       "unknown element <portgroup>");
+	refuse(NETWORK("<portgroup name='a'><bandwidth/></portgroup>"),
+	       "unknown element <bandwidth>");
+	refuse(NETWORK("<portgroup name='a'><trust mode='on'/><trust mode='on'/></portgroup>"),
+	       "<trust> stands there twice");
+}
+
+Test(netxml, landing_vfs)
+{
+	_cleanup_def_ struct sfh_netdef *none = must_parse(FORWARD("<pf dev='e'/>"));
+	_cleanup_def_ struct sfh_netdef *off =
+		must_parse(FORWARD("<pf dev='e'/><landing vfs='0'/>"));
+	_cleanup_def_ struct sfh_netdef *three =
+		must_parse(FORWARD("<pf dev='e'/><landing vfs='3'/>"));
+
+	cr_assert_eq(sfh_netdef_landing(none), 1);
+	cr_assert_eq(sfh_netdef_landing(off), 0);
+	cr_assert_eq(sfh_netdef_landing(three), 3);
+}

@@ -89,6 +89,37 @@ Test(libvirt, linux_bridge_survives)
 	assert_xpath(back, "/network/forward/@mode", "bridge");
 }
 
+Test(libvirt, portgroups_survive)
+{
+	static const char user[] =
+		"<network><name>n</name><forward mode='pci-passthrough-hybrid'><pf dev='eth2'/>"
+		"<landing vfs='0'/></forward><vlan><tag id='42' priority='3' protocol='802.1ad'/>"
+		"</vlan><trust mode='on'/><portgroup name='gold and more' default='yes'>"
+		"<spoofchk mode='off' required='no'/><rate min='1' max='2'/></portgroup>"
+		"<portgroup name='b'><link-state state='enable'/><policy mode='never'/></portgroup>"
+		"</network>";
+	_cleanup_free_ char *back = through_libvirt(user);
+
+	round_trip(user);
+	assert_xpath(back, "/network/portgroup[@default='yes']/@name", "gold and more");
+	assert_xpath(back, "count(/network/portgroup)", "2");
+}
+
+Test(libvirt, port_profiles_survive)
+{
+	static const char user[] =
+		"<network><name>n</name><forward mode='pci-passthrough-hybrid'><pf dev='eth2'/>"
+		"<standby mode='macvtap-vepa'/></forward><virtualport type='802.1Qbg'>"
+		"<parameters managerid='11' typeid='1193047' typeidversion='2'/></virtualport>"
+		"<portgroup name='b'><virtualport type='802.1Qbh'><parameters profileid='p'/>"
+		"</virtualport></portgroup></network>";
+	_cleanup_free_ char *back = through_libvirt(user);
+
+	round_trip(user);
+	assert_xpath(back, "/network/virtualport/@type", "802.1Qbg");
+	assert_xpath(back, "/network/portgroup/virtualport/parameters/@profileid", "p");
+}
+
 Test(libvirt, redefining_what_libvirt_shows_keeps_the_definition)
 {
 	_cleanup_free_ char *user = load_data("full.xml"), *back = through_libvirt(user),
