@@ -83,7 +83,9 @@ void sfh_agent_steer_drop(struct sfh_agent *a);
 /* --- hypervisor.c ---------------------------------------------------------------------- */
 extern const struct sfh_hypervisor_ops sfh_agent_hypervisor_ops;
 int sfh_agent_events_init(struct sfh_agent *a);
-/* Loop: connects in a worker, then takes over what is there; again after a loss. */
+/* libvirt's event thread: hands the event to the loop. */
+void sfh_agent_queue_event(void *ctx, const struct sfh_virt_event *ev);
+/* connect.c. Loop: connects in a worker, then takes over what is there; again after a loss. */
 void sfh_agent_connect(struct sfh_agent *a);
 /* Loop: for guests that were found running: have they negotiated STANDBY? The
  * answers come as SFH_EV_NEGOTIATED. */
@@ -112,7 +114,7 @@ void sfh_hostdevs_note(struct sfh_agent *a, const char *xml, size_t len);
 void sfh_hostdevs_forget(struct sfh_agent *a, const char *uuid);
 bool sfh_hostdevs_has(const struct sfh_agent *a, const struct sfh_bdf *bdf, char why[48]);
 
-/* --- networks.c (verbs up, down, define, undefine) ------------------------------------------ */
+/* --- networks.c, down.c, definitions.c (the network verbs) ----------------------------------- */
 void sfh_verb_define(struct sfh_agent *a, struct sfh_request *req);
 void sfh_verb_undefine(struct sfh_agent *a, struct sfh_request *req);
 void sfh_verb_up(struct sfh_agent *a, struct sfh_request *req);

@@ -9,8 +9,6 @@
 #include "ctl/agent/agent.h"
 #include "libvirt-glue/hostdevxml.h"
 
-#define RECONNECT_US (1000 * 1000)
-
 /* --- the connection ------------------------------------------------------------------------ */
 
 struct sfh_virt *sfh_agent_virt_get(struct sfh_agent *a, struct sfh_error *err)
@@ -367,8 +365,7 @@ struct sfh_queued_event {
 	struct sfh_virt_event ev;
 };
 
-/* libvirt's thread. */
-static void queue_event(void *ctx, const struct sfh_virt_event *ev)
+void sfh_agent_queue_event(void *ctx, const struct sfh_virt_event *ev)
 {
 	struct sfh_agent *a = ctx;
 	struct sfh_queued_event *q = calloc(1, sizeof(*q));
@@ -488,131 +485,4 @@ int sfh_agent_events_init(struct sfh_agent *a)
 	return a->event_fd < 0
 		       ? -errno
 		       : sd_event_add_io(a->loop, NULL, a->event_fd, EPOLLIN, on_events, a);
-}
-
-/* --- connecting, and taking over what runs ---------------------------------------------------------------- */
-
-struct connect_job {
-	struct sfh_job job;
-	struct sfh_agent *a;
-	struct sfh_virt *virt;
-	char **xmls;
-	size_t n;
-	json_t *autostart; /* names of hybrid networks */
-	struct sfh_error err;
-};
-
-static int collect_autostart(void *ctx, const char *name, const char *xml, bool active)
-{
-	struct connect_job *j = ctx;
-	_cleanup_(sfh_netdef_freep) struct sfh_netdef *def = NULL;
-
-	(void)active;
-	if (sfh_netdef_from_libvirt(xml, strlen(xml), &def, NULL) == 0 &&
-	    sfh_virt_network_autostart(j->virt, name))
-		(void)json_array_append_new(j->autostart, json_string(name));
-	return 0;
-}
-
-static int collect_xml(void *ctx, const char *xml)
-{
-	struct connect_job *j = ctx;
-	char **more = realloc(j->xmls, (j->n + 1) * sizeof(*more));
-
-	if (!more)
-		return -ENOMEM;
-	j->xmls = more;
-	more[j->n] = strdup(xml);
-	return more[j->n] ? (j->n++, 0) : -ENOMEM;
-}
-
-static void note_adoption(void *ctx, const char *text)
-{
-	(void)ctx;
-	sfh_agent_log(LOG_WARNING, "not adopted: %s", text);
-}
-
-static void run_connect(struct sfh_job *job)
-{
-	struct connect_job *j = (struct connect_job *)job;
-	struct sfh_virt *old;
-
-	if (sfh_virt_open(j->a->libvirt_uri, queue_event, j->a, &j->virt, &j->err) < 0)
-		return;
-	if (sfh_virt_running(j->virt, collect_xml, j, &j->err) < 0)
-		sfh_agent_log(LOG_WARNING, "%s", j->err.text);
-	(void)sfh_virt_adopt_all(j->virt, sfh_agent_is_hybrid, j->virt, note_adoption, NULL);
-	(void)sfh_virt_networks(j->virt, collect_autostart, j, NULL);
-	(void)pthread_rwlock_wrlock(&j->a->virt_lock);
-	old = j->a->virt;
-	j->a->virt = j->virt;
-	__atomic_store_n(&j->a->virt_lost, false, __ATOMIC_RELEASE);
-	(void)pthread_rwlock_unlock(&j->a->virt_lock);
-	sfh_virt_close(&old);
-}
-
-static int on_retry(sd_event_source *source, uint64_t usec, void *userdata)
-{
-	struct sfh_agent *a = userdata;
-
-	(void)usec;
-	(void)sd_event_source_unref(source);
-	a->reconnecting = false;
-	sfh_agent_connect(a);
-	return 0;
-}
-
-static void done_connect(struct sfh_job *job)
-{
-	struct connect_job *j = (struct connect_job *)job;
-	struct sfh_agent *a = j->a;
-	unsigned swept;
-
-	if (!j->virt) {
-		if (sd_event_add_time_relative(a->loop, &(sd_event_source *){ NULL },
-					       CLOCK_MONOTONIC, RECONNECT_US, 0, on_retry, a) < 0)
-			sfh_agent_log(LOG_ERR, "no timer to reconnect with");
-		json_decref(j->autostart);
-		free(j);
-		return;
-	}
-	a->reconnecting = false;
-	if (!a->resumed) { /* each network takes its own guests in */
-		a->resumed = true;
-		sfh_networks_resume(a, j->autostart);
-	}
-	for (size_t i = 0; i < j->n; i++) {
-		struct sfh_described d = { .nics = NULL };
-
-		sfh_hostdevs_note(a, j->xmls[i], strlen(j->xmls[i]));
-		if (sfh_describe(a, j->xmls[i], strlen(j->xmls[i]), &d, &j->err) == 0)
-			sfh_engine_guest_running(&a->engine, &d.guest, true);
-		sfh_described_done(&d);
-		free(j->xmls[i]);
-	}
-	sfh_agent_ask_negotiated(a);
-	swept = a->resuming ? 0 : sfh_engine_sweep(&a->engine);
-	sfh_agent_log(LOG_INFO, "connected to libvirtd; %zu guest(s) run, %u stale lease(s) given back",
-		      j->n, swept);
-	sfh_agent_rearm(a);
-	json_decref(j->autostart);
-	free(j->xmls);
-	free(j);
-}
-
-void sfh_agent_connect(struct sfh_agent *a)
-{
-	struct connect_job *j;
-
-	if (a->reconnecting)
-		return;
-	j = calloc(1, sizeof(*j));
-	if (!j)
-		return;
-	a->reconnecting = true;
-	j->a = a;
-	j->autostart = json_array();
-	j->job.run = run_connect;
-	j->job.done = done_connect;
-	sfh_worker_submit(a->worker, &j->job);
 }

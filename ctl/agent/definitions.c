@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* The verbs define and undefine: what libvirt keeps of a hybrid network. */
+#include <string.h>
+#include <syslog.h>
+
+#include "ctl/agent/netjob.h"
+
+static void note_adoption(void *ctx, const char *text)
+{
+	(void)ctx;
+	sfh_agent_log(LOG_WARNING, "not adopted: %s", text);
+}
+
+static void run_define(struct sfh_job *job)
+{
+	struct sfh_netjob *j = (struct sfh_netjob *)job;
+	struct sfh_virt *v = sfh_agent_virt_get(j->a, &j->err);
+	_cleanup_free_ char *old = NULL;
+	_cleanup_(sfh_netdef_freep) struct sfh_netdef *old_def = NULL;
+
+	j->result = j->err.code;
+	if (!v)
+		return;
+	/* A network that is somebody else's must not turn into ours by its name. */
+	if (sfh_virt_network_xml(v, j->name, &old, NULL, NULL) == 0 &&
+	    sfh_netdef_from_libvirt(old, strlen(old), &old_def, NULL) < 0)
+		j->result = sfh_err(&j->err, -EEXIST,
+				    "there is a libvirt network '%s' that is not a hybrid network; "
+				    "choose another name or undefine it first",
+				    j->name);
+	else
+		j->result = sfh_virt_network_define(v, j->xml, &j->err);
+	if (j->result == 0)
+		(void)sfh_virt_adopt_all(v, sfh_agent_is_hybrid, v, note_adoption, NULL);
+	j->changed = j->result == 0;
+	sfh_agent_virt_put(j->a);
+}
+
+static void done_define(struct sfh_job *job)
+{
+	sfh_netjob_finish((struct sfh_netjob *)job, "defined");
+}
+
+void sfh_verb_define(struct sfh_agent *a, struct sfh_request *req)
+{
+	const char *xml = sfh_request_string(req, "xml");
+	_cleanup_(sfh_netdef_freep) struct sfh_netdef *def = NULL;
+	_cleanup_free_ char *libvirt_xml = NULL;
+	struct sfh_error err = { 0 };
+	struct sfh_netjob *j;
+
+	if (!xml)
+		return;
+	if (sfh_netdef_parse(xml, strlen(xml), &def, &err) < 0 ||
+	    sfh_netdef_to_libvirt(xml, strlen(xml), &libvirt_xml, &err) < 0) {
+		sfh_reply_error(req, "%s", err.text);
+		return;
+	}
+	if (sfh_agent_network(a, def->name)) {
+		sfh_reply_error(req, "'%s' is up: take it down before you change it", def->name);
+		return;
+	}
+	j = sfh_netjob_new(a, req, def->name, run_define, done_define);
+	if (!j)
+		return;
+	j->xml = TAKE_PTR(libvirt_xml);
+	sfh_worker_submit(a->worker, &j->job);
+}
+
+static void run_undefine(struct sfh_job *job)
+{
+	struct sfh_netjob *j = (struct sfh_netjob *)job;
+	struct sfh_virt *v = sfh_agent_virt_get(j->a, &j->err);
+
+	j->result = j->err.code;
+	if (!v)
+		return;
+	j->result = sfh_netjob_load(j, v);
+	if (j->result == 0)
+		j->result = sfh_virt_network_undefine(v, j->name, &j->err);
+	j->changed = j->result == 0;
+	sfh_agent_virt_put(j->a);
+}
+
+static void done_undefine(struct sfh_job *job)
+{
+	sfh_netjob_finish((struct sfh_netjob *)job, "undefined");
+}
+
+void sfh_verb_undefine(struct sfh_agent *a, struct sfh_request *req)
+{
+	const char *name = sfh_request_string(req, "network");
+	struct sfh_netjob *j;
+
+	if (!name)
+		return;
+	if (sfh_agent_network(a, name)) {
+		sfh_reply_error(req, "'%s' is up: take it down first", name);
+		return;
+	}
+	j = sfh_netjob_new(a, req, name, run_undefine, done_undefine);
+	if (j)
+		sfh_worker_submit(a->worker, &j->job);
+}

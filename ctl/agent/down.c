@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* The verb down: guests off their VFs, PFs back as they were. */
+#include <stdio.h>
+#include <string.h>
+#include <syslog.h>
+
+#include "ctl/agent/netjob.h"
+
+static void run_down(struct sfh_job *job)
+{
+	struct sfh_netjob *j = (struct sfh_netjob *)job;
+	struct sfh_virt *v = sfh_agent_virt_get(j->a, &j->err);
+	struct sfh_nl *nl = NULL;
+	int r;
+
+	j->result = j->err.code;
+	if (!v)
+		return;
+	(void)pthread_mutex_lock(&j->a->network_lock);
+	j->result = sfh_virt_network_stop(v, j->name, &j->err);
+	if (j->result == 0)
+		j->result = sfh_nl_open(&nl, &j->err);
+	for (size_t i = 0; nl && i < j->def->npfs; i++) {
+		struct sfh_pfsetup s = sfh_netjob_pfsetup(j, nl, i);
+
+		r = sfh_pf_down(&s, j->def->pfs[i].dev, &j->err);
+		if (r < 0 && j->result == 0)
+			j->result = r;
+	}
+	if (nl)
+		(void)sfh_ledger_network_del(j->a->ledger, j->name, NULL);
+	sfh_nl_close(&nl);
+	(void)pthread_mutex_unlock(&j->a->network_lock);
+	sfh_agent_virt_put(j->a);
+	j->changed = true;
+}
+
+static void done_down(struct sfh_job *job)
+{
+	struct sfh_netjob *j = (struct sfh_netjob *)job;
+	struct sfh_agent *a = j->a;
+
+	if (!a->networks && a->network_jobs == 1)
+		sfh_agent_steer_drop(a);
+	a->network_jobs--;
+	sfh_agent_log(j->result < 0 ? LOG_ERR : LOG_INFO, "network '%s' is down%s%s", j->name,
+		      j->result < 0 ? ", but: " : "", j->err.text);
+	sfh_netjob_finish(j, "down");
+}
+
+/* Every pair of the network is on its standby leg, or gone. */
+static void start_down(struct sfh_agent *a, struct sfh_request *req)
+{
+	struct sfh_netjob *j = sfh_netjob_new(a, req, req->network, run_down, done_down);
+
+	if (!j)
+		return;
+	for (struct sfh_pair *p = a->engine.pairs, *next; p; p = next) {
+		next = p->next;
+		if (strcmp(p->network, req->network) == 0) {
+			j->keep_path = true;
+			sfh_pair_dispatch(&a->engine, p, SFH_EV_STOPPED, "network-down");
+		}
+	}
+	j->def = sfh_network_take(a, j->name);
+	sfh_require_unmark(a, j->name);
+	a->network_jobs++;
+	sfh_worker_submit(a->worker, &j->job);
+}
+
+/* `down` of a network that is not up: harmless if there is such a network. */
+static void run_check(struct sfh_job *job)
+{
+	struct sfh_netjob *j = (struct sfh_netjob *)job;
+	struct sfh_virt *v = sfh_agent_virt_get(j->a, &j->err);
+
+	j->result = j->err.code;
+	if (!v)
+		return;
+	j->result = sfh_netjob_load(j, v);
+	sfh_agent_virt_put(j->a);
+}
+
+static void done_check(struct sfh_job *job)
+{
+	sfh_netjob_finish((struct sfh_netjob *)job, "down");
+}
+
+static void check_only(struct sfh_agent *a, struct sfh_request *req, const char *name)
+{
+	struct sfh_netjob *j = sfh_netjob_new(a, req, name, run_check, done_check);
+
+	if (j)
+		sfh_worker_submit(a->worker, &j->job);
+}
+
+/* "a, b" of the domains on a network. */
+static void list_domains(const struct sfh_agent *a, const char *network, char *buf, size_t n)
+{
+	size_t used = 0;
+
+	buf[0] = '\0';
+	for (const struct sfh_pair *p = a->engine.pairs; p; p = p->next)
+		if (strcmp(p->network, network) == 0 && used < n - 1) {
+			int m = snprintf(buf + used, n - used, "%s%s", used ? ", " : "",
+					 p->domain_name);
+
+			used += m > 0 ? (size_t)m : 0;
+		}
+}
+
+void sfh_verb_down(struct sfh_agent *a, struct sfh_request *req)
+{
+	const char *name = sfh_request_string(req, "network");
+	char domains[256];
+
+	if (!name)
+		return;
+	if (!sfh_agent_network(a, name)) {
+		check_only(a, req, name);
+		return;
+	}
+	(void)sfh_strcpy(req->network, sizeof(req->network), name);
+	if (sfh_engine_network_pairs(&a->engine, name) == 0) {
+		start_down(a, req);
+		return;
+	}
+	list_domains(a, name, domains, sizeof(domains));
+	if (!json_is_true(json_object_get(req->args, "force"))) {
+		sfh_reply_error(req,
+				"guests run on '%s': %s; shut them down or migrate them, or use --force "
+				"to move them to their standby leg",
+				name, domains);
+		return;
+	}
+	req->waiting = true;
+	sfh_reply_progress(req, "moving guests to their standby leg");
+	for (struct sfh_pair *p = a->engine.pairs, *next; p; p = next) {
+		next = p->next;
+		if (strcmp(p->network, name) == 0)
+			sfh_pair_dispatch(&a->engine, p, SFH_EV_HOLD, "network-down");
+	}
+	sfh_down_advance(a);
+	sfh_agent_rearm(a);
+}
+
+void sfh_down_advance(struct sfh_agent *a)
+{
+	struct sfh_request *next;
+
+	for (struct sfh_request *req = a->requests; req; req = next) {
+		bool ready = true, stuck = false;
+
+		next = req->next;
+		if (!req->waiting || !req->network[0])
+			continue;
+		for (const struct sfh_pair *p = a->engine.pairs; p; p = p->next)
+			if (strcmp(p->network, req->network) == 0) {
+				ready &= p->state == SFH_PAIR_STANDBY;
+				stuck |= p->state == SFH_PAIR_VF && !p->held;
+			}
+		if (stuck) {
+			sfh_reply_error(req, "a guest on '%s' does not let go of its VF; the network "
+					     "stays up",
+					req->network);
+		} else if (ready) {
+			req->waiting = false;
+			start_down(a, req);
+		}
+	}
+}

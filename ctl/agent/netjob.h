@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What the network verbs have in common: a job that a worker runs and that ends
+ * with the answer to a request. For networks.c, definitions.c and down.c. */
+#ifndef SFH_AGENT_NETJOB_H
+#define SFH_AGENT_NETJOB_H
+
+#include "ctl/agent/agent.h"
+#include "ctl/core/pfsetup.h"
+
+struct sfh_netjob {
+	struct sfh_job job;
+	struct sfh_agent *a;
+	struct sfh_request *req;
+	char name[SFH_NAME_MAX];
+	char *xml; /* define: what to tell libvirt */
+	struct sfh_netdef *def;
+	int pf_ifindex[SFH_NET_PFS_MAX];
+	bool keep_path;
+	bool half; /* the last agent ended in the middle of it */
+	bool changed;
+	char **guests; /* live XML of what runs */
+	size_t nguests;
+	int result;
+	struct sfh_error err;
+};
+
+/* Answers the request (may be NULL) when memory is short; NULL then. */
+struct sfh_netjob *sfh_netjob_new(struct sfh_agent *a, struct sfh_request *req, const char *name,
+				  void (*run)(struct sfh_job *), void (*done)(struct sfh_job *));
+/* Worker: a progress line for whoever waits; ctx is the job. */
+void sfh_netjob_progress(void *ctx, const char *text);
+/* Worker: reads the network's definition from libvirt into j->def. */
+int sfh_netjob_load(struct sfh_netjob *j, struct sfh_virt *v);
+/* Worker: what PF number `pf` of the network is set up with. */
+struct sfh_pfsetup sfh_netjob_pfsetup(struct sfh_netjob *j, struct sfh_nl *nl, size_t pf);
+/* Loop: answers the request as j->result says; `key` is true if it changed
+ * something. Frees the job. */
+void sfh_netjob_finish(struct sfh_netjob *j, const char *key);
+
+/* Takes the network off the agent's lists; its definition is the caller's. */
+struct sfh_netdef *sfh_network_take(struct sfh_agent *a, const char *name);
+void sfh_network_drop(struct sfh_agent *a, const char *name);
+
+#endif
