@@ -67,8 +67,11 @@ has_state() { [[ $(pair "$1" "$2" state) == "$3" ]]; }     # HOST DOM STATE
 wait_vf() { wait_for "${3:-60}" has_state "$1" "$2" vf; }
 
 # VFs that nobody has, those kept back for arrivals among them.
-free_vfs() { ctl "$1" --json status | jq '[.networks[].pfs[] | .free + .landing] | add'; }
-all_vfs() { ctl "$1" --json status | jq '[.networks[].pfs[].total] | add'; }
+# count_vfs HOST KEY: total, free, leased, … over all PFs that are up.
+count_vfs() { ctl "$1" --json status | jq --arg key "$2" '[.networks[].pfs[][$key]] | add // 0'; }
+
+# no_vf_is_used HOST: neither by a guest nor promised to one.
+no_vf_is_used() { [[ $(count_vfs "$1" leased) == 0 && $(count_vfs "$1" reserved) == 0 ]]; }
 
 # --- what the kernel says ------------------------------------------------------------
 

@@ -43,7 +43,7 @@ definition_comes_back() {
 declare_case up_twice net "up twice and down twice are harmless"
 up_twice() {
 	ctl host1 up "$NET" | grep -c 'was up already'
-	is "free VFs" 7 "$(free_vfs host1)"
+	is "VFs" 7 "$(count_vfs host1 total)"
 	ctl host1 down "$NET"
 	nothing_of_ours host1
 	ctl host1 down "$NET" | grep -c 'was down already'

@@ -71,7 +71,6 @@ reachable() { expect "the client does not reach $1" wait_for 10 is_reachable "$1
 # --- what is left --------------------------------------------------------------------
 
 no_vf_has_a_mac() { [[ -z $(vf_macs "$1") ]]; }
-all_vfs_free() { [[ $(free_vfs "$1") == "$(all_vfs "$1")" ]]; }
 
 # nothing_of_ours HOST: no program, pin, lease or VF.
 nothing_of_ours() {
