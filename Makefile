@@ -100,6 +100,8 @@ deps: ## install what building, testing and the lab need (idempotent; uses the m
 check-deps:
 	$(Q)tests/deps.sh ensure
 
+include bench/bench.mk
+
 # --- install: what goes where is in dist/install.mk ---------------------------------
 include dist/install.mk
 
