@@ -43,44 +43,40 @@ static int quiet_vf(struct sfh_agent *a, const struct sfh_finding *f, struct sfh
 {
 	static const struct sfh_vf_config zero;
 
-	return set_vf(a, f, SFH_VF_MAC | SFH_VF_VLAN, &zero, err);
+	int r = set_vf(a, f, SFH_VF_MAC | SFH_VF_VLAN, &zero, err);
+
+	if (r == 0) /* the pool left it out while it had that MAC */
+		sfh_pool_freed(&a->engine, f->pf);
+	return r;
 }
 
 /* The guest has the VF: the row comes back as it would have been. */
 static int give_lease(struct sfh_agent *a, const struct sfh_finding *f, struct sfh_error *err)
 {
 	struct sfh_pair *p = sfh_engine_pair(&a->engine, f->domain, &f->mac);
-	int r = sfh_ledger_lease_add(a->ledger, &f->lease, err);
+	int r;
 
-	if (r == 0 && p) {
-		p->lease = f->lease;
-		p->has_lease = true;
+	if (!p)
+		return sfh_ledger_lease_add(a->ledger, &f->lease, err);
+	r = sfh_pool_adopt(&a->engine, p, &f->lease.bdf, err);
+	if (r == 0)
 		sfh_pair_save(&a->engine, p);
-	}
 	return r;
 }
 
 static int end_lease(struct sfh_agent *a, const struct sfh_finding *f, struct sfh_error *err)
 {
-	struct sfh_pair *p = sfh_engine_pair(&a->engine, f->domain, &f->mac);
-	int ifindex = 0, r = 0;
+	int ifindex = 0;
 
-	if (p)
+	if (sfh_engine_pair(&a->engine, f->domain, &f->mac))
 		return sfh_err(err, -EBUSY, "the guest is back");
 	for (const struct sfh_engine_network *n = a->engine.networks; n; n = n->next)
 		for (size_t i = 0; i < n->npfs; i++)
 			if (strcmp(n->pfs[i], f->pf) == 0)
 				ifindex = n->pf_ifindex[i];
-	if (ifindex) {
-		struct sfh_vf_config back = { .vlan = f->lease.orig.vlan };
-
-		r = sfh_nl_vf_set(a->nl, ifindex, f->vf, SFH_VF_MAC | SFH_VF_VLAN, &back, err);
-	}
-	if (r == 0)
-		r = sfh_ledger_lease_del(a->ledger, f->pf, f->vf, err);
-	if (r == 0)
-		sfh_pool_freed(&a->engine, f->pf);
-	return r;
+	if (!ifindex) /* the PF is no network's any more */
+		return sfh_ledger_lease_del(a->ledger, f->pf, f->vf, err);
+	return sfh_pool_end(&a->engine, ifindex, &f->lease, err);
 }
 
 static int mend_program(struct sfh_agent *a, const struct sfh_finding *f, struct sfh_error *err)

@@ -325,6 +325,15 @@ void sfh_engine_guest_running(struct sfh_engine *e, const struct sfh_guest_desc 
 	}
 }
 
+static void reserve(struct sfh_engine *e, struct sfh_pair *p, const struct sfh_engine_network *net)
+{
+	struct sfh_error err = { 0 };
+
+	if (!net->never && !p->never && !p->barred && p->adopted && sfh_pool_reserve(e, p, &err) < 0)
+		sfh_engine_log(e, LOG_NOTICE, "%s arrives without a VF: %s", p->domain_name,
+			       err.text);
+}
+
 void sfh_engine_guest_arriving(struct sfh_engine *e, const struct sfh_guest_desc *guest)
 {
 	for (size_t i = 0; i < guest->nnics; i++) {
@@ -344,11 +353,7 @@ void sfh_engine_guest_arriving(struct sfh_engine *e, const struct sfh_guest_desc
 		p->pf_ifindex = net->pf_ifindex[0];
 		p->state = SFH_PAIR_ARRIVING;
 		p->deadline_ns = e->now() + SFH_ARRIVING_TTL_MS * 1000000ull;
-		if (!net->never && !p->never && !p->barred && p->adopted &&
-		    sfh_pool_reserve(e, p, &err) < 0)
-			sfh_engine_log(e, LOG_NOTICE, "%s arrives without a VF: %s", p->domain_name,
-				       err.text);
-		err.code = 0;
+		reserve(e, p, net);
 		if (e->kernel->stage(e->kernel_ctx, p, &err) < 0)
 			sfh_engine_log(e, LOG_WARNING, "%s", err.text);
 		sfh_pair_save(e, p);
@@ -361,6 +366,7 @@ void sfh_engine_guest_devices(struct sfh_engine *e, const struct sfh_guest_desc 
 		const struct sfh_guest_nic *nic = &guest->nics[i];
 		const struct sfh_engine_network *net = sfh_engine_network(e, nic->network);
 		struct sfh_pair *p = sfh_engine_pair(e, guest->uuid, &nic->mac);
+		bool moved;
 
 		if (!net || !pf_ifindex(net, nic->pf))
 			continue;
@@ -372,12 +378,14 @@ void sfh_engine_guest_devices(struct sfh_engine *e, const struct sfh_guest_desc 
 		}
 		if (p->state != SFH_PAIR_ARRIVING)
 			continue;
-		if (p->pf[0] && strcmp(p->pf, nic->pf) != 0) {
-			/* libvirt picked another PF: what was staged there goes. */
+		moved = p->pf[0] && strcmp(p->pf, nic->pf) != 0;
+		if (moved) { /* libvirt picked another PF: what was staged there goes */
 			(void)e->kernel->unstage(e->kernel_ctx, p, NULL);
 			sfh_pool_release(e, p);
 		}
 		fill_place(p, net, nic);
+		if (moved)
+			reserve(e, p, net);
 		sfh_pair_dispatch(e, p, SFH_EV_DEVICES, NULL);
 	}
 }

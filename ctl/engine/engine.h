@@ -148,6 +148,9 @@ int sfh_pool_quiet(struct sfh_engine *e, struct sfh_pair *p, struct sfh_error *e
 int sfh_pool_unquiet(struct sfh_engine *e, struct sfh_pair *p, struct sfh_error *err);
 /* Quiets it, forgets the row, and lets waiting pairs have it. */
 void sfh_pool_release(struct sfh_engine *e, struct sfh_pair *p);
+/* The same for a row whose pair is gone. */
+int sfh_pool_end(struct sfh_engine *e, int pf_ifindex, const struct sfh_lease *lease,
+		 struct sfh_error *err);
 int sfh_pool_unpark(struct sfh_engine *e, struct sfh_pair *p, struct sfh_error *err);
 /* A VF became free on `pf` by somebody else's doing: wakes a pair that waits for
  * one, and the PF is looked at again before the next lease. */

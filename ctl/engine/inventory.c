@@ -428,6 +428,11 @@ void sfh_inventory_give(struct sfh_engine *e, struct sfh_inventory *inv, unsigne
 	if (vf >= inv->n)
 		return;
 	s = &inv->slots[vf];
+	if (s->stuck) {
+		free(s->stuck);
+		s->stuck = NULL;
+		inv->nstuck--;
+	}
 	if (!s->landing && inv->short_of_landing) {
 		s->landing = true;
 		set_state(inv, vf, SFH_SLOT_LANDING);

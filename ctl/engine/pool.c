@@ -359,9 +359,6 @@ static bool unstick(struct sfh_engine *e, struct sfh_inventory *inv)
 		tries--;
 		if (give_back(e, inv->pf_ifindex, s->stuck, NULL) < 0)
 			continue;
-		free(s->stuck);
-		s->stuck = NULL;
-		inv->nstuck--;
 		sfh_inventory_give(e, inv, v);
 		any = true;
 	}
@@ -637,25 +634,34 @@ void sfh_pool_freed(struct sfh_engine *e, const char *pf)
 	wake(e, pf);
 }
 
+int sfh_pool_end(struct sfh_engine *e, int pf_ifindex, const struct sfh_lease *lease,
+		 struct sfh_error *err)
+{
+	struct sfh_inventory *inv = sfh_inventory_find(e, lease->pf);
+	int r = give_back(e, pf_ifindex, lease, err);
+
+	if (r < 0) {
+		stick(inv, lease);
+		return r;
+	}
+	if (inv)
+		sfh_inventory_give(e, inv, lease->vf);
+	if (!inv || inv->count[SFH_SLOT_FREE])
+		wake(e, lease->pf);
+	return 0;
+}
+
 void sfh_pool_release(struct sfh_engine *e, struct sfh_pair *p)
 {
-	struct sfh_inventory *inv = sfh_inventory_find(e, p->lease.pf);
 	struct sfh_error err = { 0 };
 
 	if (!p->has_lease)
 		return;
 	p->has_lease = p->parked = false;
-	if (give_back(e, p->pf_ifindex, &p->lease, &err) < 0) {
-		/* The row stays: a VF with a MAC and no lease is what must not be. */
+	/* The row stays: a VF with a MAC and no lease is what must not be. */
+	if (sfh_pool_end(e, p->pf_ifindex, &p->lease, &err) < 0)
 		sfh_engine_log(e, LOG_ERR, "VF %u of '%s' keeps its lease: %s", p->lease.vf,
 			       p->lease.pf, err.text);
-		stick(inv, &p->lease);
-		return;
-	}
-	if (inv)
-		sfh_inventory_give(e, inv, p->lease.vf);
-	if (!inv || inv->count[SFH_SLOT_FREE])
-		wake(e, p->lease.pf);
 }
 
 int sfh_pool_refresh(struct sfh_engine *e, const char *network, struct sfh_error *err)

@@ -818,7 +818,10 @@ Test(engine, arriving_on_another_pf_than_reserved)
 	devices("pf1");
 	cr_assert_str_eq(p->pf, "pf1");
 	cr_assert_eq(p->pf_ifindex, 101);
-	cr_assert_eq(fake_leases(f), 0, "the one on pf0 is given back");
+	cr_assert_eq(fake_leases(f), 1, "the one on pf0 is given back, one on pf1 reserved");
+	cr_assert_str_eq(p->lease.pf, "pf1");
+	cr_assert(p->lease.reserved);
+	cr_assert_eq(fake_count(f, "vf_set"), 0);
 	fake_assert_order(f, "unstage 100", "stage 101", NULL);
 	cr_assert_eq(fake_entries(f), 1);
 	fake_event(f, SFH_EV_NEGOTIATED);
