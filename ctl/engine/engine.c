@@ -254,16 +254,17 @@ static int recall_pair(void *ctx, const struct sfh_ledger_pair *row)
 /* The live XML says whether there is a VF; the ledger, what it was before. */
 static void take_over(struct sfh_engine *e, struct sfh_pair *p, const struct sfh_guest_nic *nic)
 {
-	struct remembered r = { .pair = p };
+	struct remembered known = { .pair = p };
 	struct sfh_vf_config now = { .vlan = 0 };
 	struct sfh_error err = { 0 };
+	int r;
 
-	(void)sfh_ledger_leases(e->ledger, recall_lease, &r);
-	(void)sfh_ledger_pairs(e->ledger, recall_pair, &r);
-	p->negotiated = r.negotiated;
-	p->held = r.held;
-	if (r.lease_found) {
-		p->lease = r.lease;
+	(void)sfh_ledger_leases(e->ledger, recall_lease, &known);
+	(void)sfh_ledger_pairs(e->ledger, recall_pair, &known);
+	p->negotiated = known.negotiated;
+	p->held = known.held;
+	if (known.lease_found) {
+		p->lease = known.lease;
 		p->has_lease = true;
 	}
 	if (!nic->has_vf) {
@@ -281,12 +282,16 @@ static void take_over(struct sfh_engine *e, struct sfh_pair *p, const struct sfh
 		return;
 	}
 	/* A VF that is still parked was never proven: that goes on where it was. */
-	if (e->kernel->vf_get(e->kernel_ctx, p->pf_ifindex, p->lease.vf, &now, &err) == 0 &&
-	    now.vlan == SFH_PARK_VLAN) {
+	r = e->kernel->vf_get(e->kernel_ctx, p->pf_ifindex, p->lease.vf, &now, &err);
+	if (r == 0 && now.vlan == SFH_PARK_VLAN) {
 		p->parked = true;
 		sfh_pair_prove(e, p);
 		return;
 	}
+	/* One whose MAC is gone was being taken from a guest that had let go; as long as
+	 * the guest has it, it is its own. */
+	if (r == 0 && !sfh_mac_equal(&now.mac, &p->mac) && sfh_pool_unquiet(e, p, &err) < 0)
+		sfh_engine_log(e, LOG_WARNING, "%s", err.text);
 	if (e->kernel->disarm(e->kernel_ctx, p, &err) < 0)
 		sfh_engine_log(e, LOG_WARNING, "%s", err.text);
 }

@@ -531,6 +531,8 @@ static void act_migrate_failed(struct sfh_engine *e, struct sfh_pair *p, const c
 	arm(e, p);
 	rest_on_standby(e, p, SFH_REASON_NONE, NULL);
 	consider(e, p, "migration-failed");
+	if (p->state == SFH_PAIR_STANDBY) /* not now, then: the VF is for others */
+		sfh_pool_release(e, p);
 }
 
 /* --- migration: destination ---------------------------------------------------------------------- */

@@ -149,6 +149,16 @@ static int undo_row_again(void *ctx)
 	return c->dirty ? -EBUSY : sfh_ledger_lease_update(c->e->ledger, &c->before, NULL);
 }
 
+/* A VF that cannot be quieted keeps its row: see stick(). */
+static int undo_program(void *ctx)
+{
+	struct lease_change *c = ctx;
+	int r = quiet(c->e, c->p->pf_ifindex, &c->lease, NULL);
+
+	c->dirty |= r < 0;
+	return r;
+}
+
 /* A VLAN that is more than a number is tried while the VF has no MAC yet: the
  * unpark, when the guest's traffic hangs on it, is too late to be refused. */
 static int step_try_vlan(void *ctx, struct sfh_error *err)
@@ -167,18 +177,7 @@ static int undo_try_vlan(void *ctx)
 	struct lease_change *c = ctx;
 	struct sfh_vf_config cfg;
 
-	if (final_vlan(c->p, &cfg) == SFH_VF_VLAN)
-		return 0;
-	return quiet(c->e, c->p->pf_ifindex, &c->lease, NULL);
-}
-
-static int undo_program(void *ctx)
-{
-	struct lease_change *c = ctx;
-	int r = quiet(c->e, c->p->pf_ifindex, &c->lease, NULL);
-
-	c->dirty |= r < 0;
-	return r;
+	return final_vlan(c->p, &cfg) == SFH_VF_VLAN ? 0 : undo_program(ctx);
 }
 
 static int step_program(void *ctx, struct sfh_error *err)
