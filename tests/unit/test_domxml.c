@@ -634,3 +634,28 @@ Test(hostdevxml, aliases_that_libvirt_would_not_keep)
 		assert_says(err, "is not a user alias");
 	}
 }
+
+/* --- what a NIC says of its VF -----------------------------------------------------------*/
+
+Test(domxml, bandwidth_and_somebody_elses_vfs)
+{
+	_cleanup_(sfh_domdesc_freep) struct sfh_domdesc *d = must_describe(
+		"<domain type='kvm'><name>n</name><devices>"
+		"<interface type='direct'><mac address='52:54:00:00:00:01'/>"
+		"<source network='hybrid' portgroup='gold' dev='pf0' mode='bridge'/>"
+		"<bandwidth><inbound average='1'/><outbound average='125000' peak='5'/></bandwidth>"
+		"</interface>"
+		"<interface type='hostdev'><mac address='52:54:00:00:00:02'/><source>"
+		"<address type='pci' domain='0x0000' bus='0x04' slot='0x10' function='0x3'/>"
+		"</source></interface>"
+		"<interface type='bridge'><source bridge='br0'/></interface>"
+		"</devices></domain>");
+	const struct sfh_bdf vf = {0, 4, 0x10, 3}, none = {0, 0, 0, 0};
+
+	cr_assert_eq(d->nnics, 3);
+	cr_assert_eq(d->nics[0].outbound_kbytes, 125000);
+	cr_assert_str_eq(d->nics[0].portgroup, "gold");
+	cr_assert_eq(d->nics[1].outbound_kbytes, 0);
+	cr_assert_arr_eq(&d->nics[1].hostdev, &vf, sizeof(vf));
+	cr_assert_arr_eq(&d->nics[2].hostdev, &none, sizeof(none));
+}

@@ -731,3 +731,27 @@ Test(netxml, landing_vfs)
 	cr_assert_eq(sfh_netdef_landing(off), 0);
 	cr_assert_eq(sfh_netdef_landing(three), 3);
 }
+
+/* --- the documentation --------------------------------------------------------------*/
+
+Test(netxml, every_definition_in_the_documentation_is_one)
+{
+	_cleanup_free_ char *doc = load_data("../../../docs/network-xml.md");
+	unsigned found = 0;
+
+	for (char *at = doc; (at = strstr(at, "```xml\n")); at++) {
+		const char *xml = at + strlen("```xml\n"), *end = strstr(xml, "```");
+		struct sfh_netdef *def = NULL;
+		struct sfh_error err = {0};
+
+		cr_assert(end);
+		/* not guests' interfaces, and not what libvirt gets */
+		if (strncmp(xml, "<network>", 9) != 0 || memmem(xml, (size_t)(end - xml), "<metadata>", 10))
+			continue;
+		cr_assert_eq(sfh_netdef_parse(xml, (size_t)(end - xml), &def, &err), 0, "%s in\n%.*s",
+			     err.text, (int)(end - xml), xml);
+		sfh_netdef_freep(&def);
+		found++;
+	}
+	cr_assert_geq(found, 4);
+}
