@@ -20,7 +20,7 @@ static void tell_pool(struct sfh_agent *a, const struct sfh_bdf *bdf, bool freed
 {
 	for (struct sfh_inventory *inv = a->engine.inventory; inv; inv = inv->next)
 		for (unsigned v = 0; v < inv->n; v++)
-			if (memcmp(&inv->slots[v].bdf, bdf, sizeof(*bdf)) == 0) {
+			if (sfh_bdf_equal(&inv->slots[v].bdf, bdf)) {
 				inv->stale = true;
 				if (freed)
 					sfh_pool_freed(&a->engine, inv->pf);
@@ -71,14 +71,14 @@ void sfh_hostdevs_note(struct sfh_agent *a, const char *xml, size_t len)
 			add(a, desc, &desc->hostdevs[i].bdf);
 	for (size_t i = 0; i < desc->nnics; i++)
 		if (desc->nics[i].type == SFH_NIC_HOSTDEV &&
-		    memcmp(&desc->nics[i].hostdev, &none, sizeof(none)) != 0)
+		    !sfh_bdf_equal(&desc->nics[i].hostdev, &none))
 			add(a, desc, &desc->nics[i].hostdev);
 }
 
 bool sfh_hostdevs_has(const struct sfh_agent *a, const struct sfh_bdf *bdf, char why[48])
 {
 	for (const struct sfh_hostdev_user *u = a->hostdev_users; u; u = u->next)
-		if (memcmp(&u->bdf, bdf, sizeof(*bdf)) == 0) {
+		if (sfh_bdf_equal(&u->bdf, bdf)) {
 			(void)snprintf(why, 48, "in use by guest '%.28s'", u->name);
 			return true;
 		}

@@ -203,7 +203,7 @@ static int undo_create(void *ctx)
 static bool excluded(const struct change *c, const struct sfh_bdf *bdf)
 {
 	for (size_t i = 0; i < c->s->nexcluded; i++)
-		if (memcmp(&c->s->excluded[i], bdf, sizeof(*bdf)) == 0)
+		if (sfh_bdf_equal(&c->s->excluded[i], bdf))
 			return true;
 	return false;
 }

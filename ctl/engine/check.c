@@ -71,7 +71,7 @@ static const struct sfh_survey_guest *guest_with_vf(const struct sfh_survey *s,
 						    const struct sfh_bdf *bdf)
 {
 	for (size_t i = 0; i < s->nguests; i++)
-		if (s->guests[i].has_vf && memcmp(&s->guests[i].vf, bdf, sizeof(*bdf)) == 0)
+		if (s->guests[i].has_vf && sfh_bdf_equal(&s->guests[i].vf, bdf))
 			return &s->guests[i];
 	return NULL;
 }

@@ -244,7 +244,7 @@ static void carry_over(struct sfh_inventory *inv, struct sfh_inventory *old)
 	for (unsigned i = 0; i < inv->n && i < old->n; i++) {
 		struct sfh_slot *s = &inv->slots[i];
 
-		if (memcmp(&s->bdf, &old->slots[i].bdf, sizeof(s->bdf)) != 0)
+		if (!sfh_bdf_equal(&s->bdf, &old->slots[i].bdf))
 			continue;
 		s->landing = old->slots[i].landing && s->state != SFH_SLOT_EXCLUDED;
 		if (s->landing && s->state == SFH_SLOT_FREE)

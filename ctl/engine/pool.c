@@ -579,7 +579,7 @@ int sfh_pool_adopt(struct sfh_engine *e, struct sfh_pair *p, const struct sfh_bd
 	int r = sfh_inventory_get(e, p->pf, &inv, err);
 
 	for (unsigned v = 0; r == 0 && v < inv->n; v++) {
-		if (memcmp(&inv->slots[v].bdf, vf, sizeof(*vf)) != 0)
+		if (!sfh_bdf_equal(&inv->slots[v].bdf, vf))
 			continue;
 		lease.vf = v;
 		(void)sfh_strcpy(lease.pf, sizeof(lease.pf), p->pf);

@@ -656,6 +656,6 @@ Test(domxml, bandwidth_and_somebody_elses_vfs)
 	cr_assert_eq(d->nics[0].outbound_kbytes, 125000);
 	cr_assert_str_eq(d->nics[0].portgroup, "gold");
 	cr_assert_eq(d->nics[1].outbound_kbytes, 0);
-	cr_assert_arr_eq(&d->nics[1].hostdev, &vf, sizeof(vf));
-	cr_assert_arr_eq(&d->nics[2].hostdev, &none, sizeof(none));
+	cr_assert(sfh_bdf_equal(&d->nics[1].hostdev, &vf));
+	cr_assert(sfh_bdf_equal(&d->nics[2].hostdev, &none));
 }
