@@ -232,7 +232,8 @@ static int recall_lease(void *ctx, const struct sfh_lease *lease)
 {
 	struct remembered *r = ctx;
 
-	if (strcmp(lease->domain, r->pair->domain) == 0 &&
+	/* One of another PF is what its last run here left: swept. */
+	if (strcmp(lease->domain, r->pair->domain) == 0 && strcmp(lease->pf, r->pair->pf) == 0 &&
 	    sfh_mac_equal(&lease->mac, &r->pair->mac)) {
 		r->lease = *lease;
 		r->lease_found = true;
@@ -317,6 +318,8 @@ void sfh_engine_guest_running(struct sfh_engine *e, const struct sfh_guest_desc 
 		fill_place(p, net, nic);
 		p->state = SFH_PAIR_STANDBY;
 		p->running = true;
+		if (!found) /* before its entry: the sweep finds that by the row */
+			sfh_pair_save(e, p);
 		if (e->kernel->standby_attach(e->kernel_ctx, p, &err) < 0 ||
 		    e->kernel->stage(e->kernel_ctx, p, &err) < 0)
 			sfh_engine_log(e, LOG_ERR, "%s has no steering: %s", p->domain_name,
@@ -359,9 +362,9 @@ void sfh_engine_guest_arriving(struct sfh_engine *e, const struct sfh_guest_desc
 		p->state = SFH_PAIR_ARRIVING;
 		p->deadline_ns = e->now() + SFH_ARRIVING_TTL_MS * 1000000ull;
 		reserve(e, p, net);
+		sfh_pair_save(e, p); /* before its entry: the sweep finds that by the row */
 		if (e->kernel->stage(e->kernel_ctx, p, &err) < 0)
 			sfh_engine_log(e, LOG_WARNING, "%s", err.text);
-		sfh_pair_save(e, p);
 	}
 }
 
@@ -391,6 +394,7 @@ void sfh_engine_guest_devices(struct sfh_engine *e, const struct sfh_guest_desc 
 		fill_place(p, net, nic);
 		if (moved)
 			reserve(e, p, net);
+		sfh_pair_save(e, p); /* before its entry: the sweep finds that by the row */
 		sfh_pair_dispatch(e, p, SFH_EV_DEVICES, NULL);
 	}
 }
@@ -428,7 +432,9 @@ static int collect_lease(void *ctx, const struct sfh_lease *lease)
 	struct sweep *s = ctx;
 	const struct sfh_pair *p = sfh_engine_pair(s->e, lease->domain, &lease->mac);
 
-	if ((!p || !p->has_lease) && s->nleases < SFH_ARRAY_SIZE(s->leases))
+	if ((!p || !p->has_lease || p->lease.vf != lease->vf ||
+	     strcmp(p->lease.pf, lease->pf) != 0) &&
+	    s->nleases < SFH_ARRAY_SIZE(s->leases))
 		s->leases[s->nleases++] = *lease;
 	return 0;
 }

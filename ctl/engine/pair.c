@@ -273,6 +273,7 @@ static void act_negotiated(struct sfh_engine *e, struct sfh_pair *p, const char 
 	p->no_driver = false;
 	p->vf_refused = false;
 	p->wants_address = false;
+	sfh_pair_save(e, p); /* it is said once: the next agent must know */
 	consider(e, p, NULL);
 }
 
@@ -440,6 +441,10 @@ static void act_unplugged(struct sfh_engine *e, struct sfh_pair *p, const char *
  * back at once, for ever; it stays off until it negotiates anew or is asked. */
 static void act_ejected(struct sfh_engine *e, struct sfh_pair *p, const char *why)
 {
+	struct sfh_error err = { 0 };
+
+	(void)e->kernel->want_proof(e->kernel_ctx, p, false, &err);
+	switch_end(e, p, "the guest ejected the VF");
 	switch_begin(e, p, false, "ejected");
 	p->no_driver = true;
 	act_unplugged(e, p, why);
@@ -614,6 +619,7 @@ static const struct sfh_transition table[] = {
 	ROW(PROVING, DEADLINE, act_no_proof, "-> unplugging, no-vf-driver"),
 	ROW(PROVING, HOLD, act_hold, "-> unplugging"),
 	ROW(PROVING, LEAVE, act_leave_vf, "-> unplugging, then leaving"),
+	ROW(PROVING, UNPLUGGED, act_ejected, "the guest ejected it itself: -> standby, no-vf-driver"),
 	ROW(PROVING, STOPPED, act_gone, "VF freed, steering removed"),
 
 	ROW(VF, HOLD, act_hold, "-> unplugging"),
