@@ -165,6 +165,8 @@ void sfh_reply_progress(struct sfh_request *req, const char *text);
 /* Both end the request and free it. `result` (may be NULL) is stolen. */
 void sfh_reply_ok(struct sfh_request *req, json_t *result);
 SFH_PRINTF(2, 3) void sfh_reply_error(struct sfh_request *req, const char *fmt, ...);
+/* The same, for what goes on if it is asked again with "yes": true. */
+void sfh_reply_confirm(struct sfh_request *req, const char *text);
 /* The string argument `key`, or NULL after having replied that it is missing. */
 const char *sfh_request_string(struct sfh_request *req, const char *key);
 

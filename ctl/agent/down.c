@@ -112,12 +112,18 @@ static void list_domains(const struct sfh_agent *a, const char *network, char *b
 void sfh_verb_down(struct sfh_agent *a, struct sfh_request *req)
 {
 	const char *name = sfh_request_string(req, "network");
+	struct sfh_error err = { 0 };
 	char domains[256];
 
 	if (!name)
 		return;
 	if (!sfh_agent_network(a, name)) {
 		check_only(a, req, name);
+		return;
+	}
+	if (!json_is_true(json_object_get(req->args, "yes")) &&
+	    sfh_netjob_check_traffic(sfh_agent_network(a, name)->def, a->nl, &err) == -EBUSY) {
+		sfh_reply_confirm(req, err.text);
 		return;
 	}
 	(void)sfh_strcpy(req->network, sizeof(req->network), name);

@@ -99,6 +99,8 @@ void sfh_netjob_finish(struct sfh_netjob *j, const char *key)
 {
 	if (!j->req)
 		;
+	else if (j->confirm)
+		sfh_reply_confirm(j->req, j->err.text);
 	else if (j->result < 0)
 		sfh_reply_error(j->req, "%s", j->err.text);
 	else
@@ -125,4 +127,25 @@ struct sfh_pfsetup sfh_netjob_pfsetup(struct sfh_netjob *j, struct sfh_nl *nl, s
 	};
 
 	return s;
+}
+
+int sfh_netjob_check_traffic(const struct sfh_netdef *def, struct sfh_nl *nl,
+			     struct sfh_error *err)
+{
+	for (size_t i = 0; i < def->npfs; i++) {
+		struct sfh_link link;
+		unsigned addresses = 0;
+		int r = sfh_nl_link_get(nl, def->pfs[i].dev, &link, err);
+
+		if (r == 0)
+			r = sfh_nl_addr_count(nl, link.ifindex, &addresses, err);
+		if (r < 0)
+			return r;
+		if (addresses)
+			return sfh_err(err, -EBUSY,
+				       "PF '%s' carries %u address(es) of this host, whose traffic is "
+				       "interrupted for a second or more",
+				       def->pfs[i].dev, addresses);
+	}
+	return 0;
 }

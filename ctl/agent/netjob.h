@@ -17,6 +17,8 @@ struct sfh_netjob {
 	int pf_ifindex[SFH_NET_PFS_MAX];
 	bool keep_path;
 	bool half; /* the last agent ended in the middle of it */
+	bool yes;     /* go on although a PF carries this host's traffic */
+	bool confirm; /* that is why it was refused */
 	bool changed;
 	char **guests; /* live XML of what runs */
 	size_t nguests;
@@ -36,6 +38,11 @@ struct sfh_pfsetup sfh_netjob_pfsetup(struct sfh_netjob *j, struct sfh_nl *nl, s
 /* Loop: answers the request as j->result says; `key` is true if it changed
  * something. Frees the job. */
 void sfh_netjob_finish(struct sfh_netjob *j, const char *key);
+
+/* -EBUSY and a sentence that names the PF of `def` that carries addresses of this
+ * host: attaching and detaching programs interrupts them for a second or more. */
+int sfh_netjob_check_traffic(const struct sfh_netdef *def, struct sfh_nl *nl,
+			     struct sfh_error *err);
 
 /* Takes the network off the agent's lists; its definition is the caller's. */
 struct sfh_netdef *sfh_network_take(struct sfh_agent *a, const char *name);

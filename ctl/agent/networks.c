@@ -66,6 +66,10 @@ static int bring_up(struct sfh_netjob *j, struct sfh_virt *v)
 		r = sfh_agent_steer_open(j->a, &j->err);
 	if (r == 0)
 		r = sfh_nl_open(&nl, &j->err);
+	if (r == 0 && !j->yes) {
+		r = sfh_netjob_check_traffic(j->def, nl, &j->err);
+		j->confirm = r == -EBUSY;
+	}
 	if (r == 0 && j->half)
 		pfs_down(j, nl, j->def->npfs);
 	if (r == 0)
@@ -185,6 +189,7 @@ void sfh_verb_up(struct sfh_agent *a, struct sfh_request *req)
 	j = sfh_netjob_new(a, req, name, run_up, done_up);
 	if (!j)
 		return;
+	j->yes = json_is_true(json_object_get(req->args, "yes"));
 	a->network_jobs++;
 	sfh_worker_submit(a->worker, &j->job);
 }
@@ -215,6 +220,7 @@ static void resume_one(struct sfh_agent *a, const char *name, bool half)
 	if (!j)
 		return;
 	j->half = half;
+	j->yes = true; /* it was up before, or is meant to be: nobody is there to ask */
 	a->network_jobs++;
 	a->resuming++;
 	sfh_worker_submit(a->worker, &j->job);

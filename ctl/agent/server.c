@@ -101,6 +101,14 @@ void sfh_reply_error(struct sfh_request *req, const char *fmt, ...)
 	request_end(req);
 }
 
+void sfh_reply_confirm(struct sfh_request *req, const char *text)
+{
+	if (req->client)
+		send_json(req->client, json_pack("{s:b, s:b, s:s}", "ok", 0, "confirm", 1, "error",
+						 text));
+	request_end(req);
+}
+
 const char *sfh_request_string(struct sfh_request *req, const char *key)
 {
 	const char *value = json_string_value(json_object_get(req->args, key));

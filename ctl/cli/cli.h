@@ -23,6 +23,7 @@ enum sfh_cli_option {
 	SFH_OPT_UNDEFINE = 1 << 4,
 	SFH_OPT_REPAIR = 1 << 5,
 	SFH_OPT_NO_TRY = 1 << 6,
+	SFH_OPT_YES = 1 << 7,
 };
 
 struct sfh_cli {

@@ -28,14 +28,44 @@ bool sfh_cli_agent_alive(const struct sfh_cli *cli)
 	return fd >= 0;
 }
 
+/* Asks whoever sits at the terminal; without one the answer is no. */
+static bool agreed(const struct sfh_cli *cli, const char *warning)
+{
+	char answer[16] = "";
+
+	if (cli->json || !isatty(STDIN_FILENO) || !isatty(STDERR_FILENO))
+		return false;
+	(void)fprintf(stderr, "%s. Go on? [y/N] ", warning);
+	return fgets(answer, sizeof(answer), stdin) && (answer[0] == 'y' || answer[0] == 'Y');
+}
+
+static int call(const struct sfh_cli *cli, json_t *request, json_t **ret, char **ret_warning);
+
 int sfh_cli_call(const struct sfh_cli *cli, json_t *request, json_t **ret)
+{
+	_cleanup_free_ char *warning = NULL;
+	int status = call(cli, request, ret, &warning);
+
+	if (warning && agreed(cli, warning)) {
+		(void)json_object_set_new(request, "yes", json_true());
+		free(TAKE_PTR(warning));
+		status = call(cli, request, ret, &warning);
+	} else if (warning) {
+		status = sfh_cli_fail(cli, "%s; nothing was done (--yes goes on)", warning);
+	}
+	json_decref(request);
+	return status;
+}
+
+/* One request and its answer. *ret_warning (caller's) where the agent wants to be
+ * asked again. */
+static int call(const struct sfh_cli *cli, json_t *request, json_t **ret, char **ret_warning)
 {
 	_cleanup_free_ char *text = json_dumps(request, JSON_COMPACT), *line = NULL;
 	int fd = dial(cli), status = SFH_EXIT_FAILED;
 	size_t cap = 0;
 	FILE *stream;
 
-	json_decref(request);
 	if (fd < 0)
 		return sfh_cli_fail(cli, "the agent is not running: start sfhybridd ('systemctl start "
 					 "sfhybridd')");
@@ -69,7 +99,11 @@ int sfh_cli_call(const struct sfh_cli *cli, json_t *request, json_t **ret)
 		} else {
 			const char *error = json_string_value(json_object_get(answer, "error"));
 
-			status = sfh_cli_fail(cli, "%s", error ? error : "the agent said nothing");
+			if (error && json_is_true(json_object_get(answer, "confirm")))
+				*ret_warning = strdup(error);
+			else
+				status = sfh_cli_fail(cli, "%s",
+						      error ? error : "the agent said nothing");
 			json_decref(answer);
 		}
 		break;

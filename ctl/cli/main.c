@@ -11,8 +11,8 @@ const struct sfh_verb sfh_verbs[] = {
 	  sfh_cli_define, false },
 	{ "undefine", "NET", 1, 1, 0, "forget a hybrid network that is down", sfh_cli_undefine,
 	  false },
-	{ "up", "NET", 1, 1, 0, "make the PFs ready and start the network", sfh_cli_up, false },
-	{ "down", "NET", 1, 1, SFH_OPT_FORCE, "stop the network and give its PFs back", sfh_cli_down,
+	{ "up", "NET", 1, 1, SFH_OPT_YES, "make the PFs ready and start the network", sfh_cli_up, false },
+	{ "down", "NET", 1, 1, SFH_OPT_FORCE | SFH_OPT_YES, "stop the network and give its PFs back", sfh_cli_down,
 	  false },
 	{ "list", "", 0, 0, 0, "list hybrid networks", sfh_cli_list, false },
 	{ "dumpxml", "NET", 1, 1, 0, "print a network as it was defined", sfh_cli_dumpxml, false },
@@ -40,6 +40,7 @@ static const struct {
 	const char *value; /* NULL: a flag */
 	const char *help;
 } options[] = {
+	{ "--yes", SFH_OPT_YES, NULL, "go on although a PF carries this host's traffic" },
 	{ "--force", SFH_OPT_FORCE, NULL, "move guests to their standby leg first" },
 	{ "--watch", SFH_OPT_WATCH, NULL, "print again every second until interrupted" },
 	{ "--limit", SFH_OPT_LIMIT, "N", "only the newest N" },

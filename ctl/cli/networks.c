@@ -70,15 +70,18 @@ int sfh_cli_undefine(struct sfh_cli *cli)
 
 int sfh_cli_up(struct sfh_cli *cli)
 {
-	return call_and_tell(cli, json_pack("{s:s, s:s}", "verb", "up", "network", cli->args[0]),
+	return call_and_tell(cli, json_pack("{s:s, s:s, s:b}", "verb", "up", "network",
+					    cli->args[0], "yes",
+					    (cli->given & SFH_OPT_YES) != 0),
 			     "up", "is up", "was up already");
 }
 
 int sfh_cli_down(struct sfh_cli *cli)
 {
 	return call_and_tell(cli,
-			     json_pack("{s:s, s:s, s:b}", "verb", "down", "network", cli->args[0],
-				       "force", (cli->given & SFH_OPT_FORCE) != 0),
+			     json_pack("{s:s, s:s, s:b, s:b}", "verb", "down", "network",
+				       cli->args[0], "force", (cli->given & SFH_OPT_FORCE) != 0,
+				       "yes", (cli->given & SFH_OPT_YES) != 0),
 			     "down", "is down", "was down already");
 }
 

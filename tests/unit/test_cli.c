@@ -505,12 +505,12 @@ Test(cli, what_each_verb_asks_of_the_agent)
 	struct agent a;
 
 	agent_start(&a, ok);
-	asks(run("up", "blue"), &a, "{\"verb\":\"up\",\"network\":\"blue\"}");
+	asks(run("up", "blue"), &a, "{\"verb\":\"up\",\"network\":\"blue\",\"yes\":false}");
 	agent_start(&a, ok);
-	asks(run("down", "blue"), &a, "{\"verb\":\"down\",\"network\":\"blue\",\"force\":false}");
+	asks(run("down", "blue"), &a, "{\"verb\":\"down\",\"network\":\"blue\",\"force\":false,\"yes\":false}");
 	agent_start(&a, ok);
 	asks(run("down", "--force", "blue"), &a,
-	     "{\"verb\":\"down\",\"network\":\"blue\",\"force\":true}");
+	     "{\"verb\":\"down\",\"network\":\"blue\",\"force\":true,\"yes\":false}");
 	agent_start(&a, ok);
 	asks(run("undefine", "blue"), &a, "{\"verb\":\"undefine\",\"network\":\"blue\"}");
 	agent_start(&a, ok);
@@ -569,6 +569,26 @@ Test(cli, the_agents_refusal)
 	cr_assert_str_eq(json_string_value(json_object_get(o, "error")), "PF 'eth9' does not exist");
 	json_decref(o);
 	json_decref(agent_end(&a));
+}
+
+Test(cli, what_would_interrupt_traffic_is_not_done_unasked)
+{
+	static const char answer[] =
+		"{\"ok\":false,\"confirm\":true,\"error\":\"PF 'eth2' carries 1 address(es)\"}\n";
+	struct agent a;
+	const struct result *r;
+
+	/* no terminal here: the answer is no */
+	agent_start(&a, answer);
+	r = run("up", "blue");
+	cr_assert_eq(r->status, 1);
+	one_sentence(r);
+	cr_assert(strstr(r->err, "PF 'eth2' carries 1 address(es); nothing was done (--yes"), "%s",
+		  r->err);
+	json_decref(agent_end(&a));
+	agent_start(&a, "{\"ok\":true,\"network\":\"blue\",\"up\":true}\n");
+	asks(run("up", "--yes", "blue"), &a,
+	     "{\"verb\":\"up\",\"network\":\"blue\",\"yes\":true}");
 }
 
 Test(cli, an_agent_that_dies)
