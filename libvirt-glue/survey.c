@@ -109,6 +109,7 @@ static int look_at_pf(const struct sfh_env *env, struct sfh_nl *nl, struct sfh_s
 {
 	struct sfh_steer_port_state port = { .xdp = false };
 	struct sfh_link link;
+	int r;
 
 	if (sfh_pf_read(env, p->row.dev, &p->pf, NULL) < 0)
 		return 0; /* that is a finding, not a failure */
@@ -117,9 +118,9 @@ static int look_at_pf(const struct sfh_env *env, struct sfh_nl *nl, struct sfh_s
 	p->vfs = calloc(p->pf->num_vfs ? p->pf->num_vfs : 1, sizeof(*p->vfs));
 	if (!p->vfs)
 		return sfh_err(err, -ENOMEM, "out of memory");
-	for (unsigned i = 0; i < p->pf->num_vfs; i++)
-		if (sfh_nl_vf_get(nl, p->pf->ifindex, i, &p->vfs[i], err) < 0)
-			return err ? err->code : -EIO;
+	r = sfh_nl_vf_list(nl, p->pf->ifindex, p->vfs, p->pf->num_vfs, err);
+	if (r < 0)
+		return r;
 	if (steer)
 		(void)sfh_steer_port_check(steer, (uint32_t)p->pf->ifindex, SFH_STANDBY_NONE,
 					   &port);

@@ -50,6 +50,15 @@ static int quiet_vf(struct sfh_agent *a, const struct sfh_finding *f, struct sfh
 	return r;
 }
 
+/* The kernel's defaults for what the driver knows. */
+static int reset_settings(struct sfh_agent *a, const struct sfh_finding *f, struct sfh_error *err)
+{
+	static const struct sfh_vf_config fresh = { .spoofchk = true };
+	unsigned what = f->settings & (SFH_VF_TRUST | SFH_VF_SPOOFCHK | SFH_VF_RATE);
+
+	return set_vf(a, f, what, &fresh, err);
+}
+
 /* The guest has the VF: the row comes back as it would have been. */
 static int give_lease(struct sfh_agent *a, const struct sfh_finding *f, struct sfh_error *err)
 {
@@ -131,6 +140,8 @@ static int mend(struct sfh_agent *a, const struct sfh_finding *f, struct sfh_err
 		return quiet_vf(a, f, err);
 	case SFH_FINDING_STALE_VLAN:
 		return set_vf(a, f, SFH_VF_VLAN, &cfg, err);
+	case SFH_FINDING_STALE_SETTING:
+		return reset_settings(a, f, err);
 	case SFH_FINDING_WRONG_MAC:
 		return set_vf(a, f, SFH_VF_MAC, &cfg, err);
 	case SFH_FINDING_LEASE_MISSING:

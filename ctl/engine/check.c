@@ -140,6 +140,19 @@ static void check_pf(struct checker *c, const struct sfh_survey_pf *p)
 	}
 }
 
+/* What a VF that `up` made is like before anybody told it anything: the kernel's
+ * defaults. NULL if it is like that, else the setting that is not. */
+static const char *left_behind(const struct sfh_vf_config *cfg)
+{
+	if ((cfg->known & SFH_VF_TRUST) && cfg->trust)
+		return "trusted";
+	if ((cfg->known & SFH_VF_SPOOFCHK) && !cfg->spoofchk)
+		return "not checked for spoofing";
+	if ((cfg->known & SFH_VF_RATE) && (cfg->min_tx || cfg->max_tx))
+		return "limited in its rate";
+	return NULL;
+}
+
 static void check_vf(struct checker *c, const struct sfh_survey_pf *p, unsigned i)
 {
 	const struct sfh_vf *vf = &p->pf->vfs[i];
@@ -174,6 +187,11 @@ static void check_vf(struct checker *c, const struct sfh_survey_pf *p, unsigned 
 			f.kind = SFH_FINDING_STALE_VLAN;
 			report(c, &f, "VF %u of '%s' is in VLAN %u and nobody has a lease for it", i,
 			       p->row.dev, cfg->vlan);
+		} else if (left_behind(cfg) && p->row.orig_num_vfs == 0) {
+			f.kind = SFH_FINDING_STALE_SETTING;
+			f.settings = cfg->known;
+			report(c, &f, "VF %u of '%s' is %s and nobody has a lease for it", i, p->row.dev,
+			       left_behind(cfg));
 		}
 		return;
 	}

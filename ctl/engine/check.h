@@ -54,6 +54,7 @@ void sfh_survey_done(struct sfh_survey *s);
 	X(PROGRAM_MISSING, "program-missing", true)                                                \
 	X(LEAKED_VF, "leaked-vf", true)                                                            \
 	X(STALE_VLAN, "stale-vlan", true)                                                          \
+	X(STALE_SETTING, "stale-setting", true)                                                    \
 	X(WRONG_MAC, "wrong-mac", true)                                                            \
 	X(DUPLICATE_MAC, "duplicate-mac", true)                                                    \
 	X(LEASE_MISSING, "lease-missing", true)                                                    \
@@ -79,6 +80,7 @@ struct sfh_finding {
 	struct sfh_mac mac;
 	uint16_t vlan;
 	struct sfh_guest_key key;
+	unsigned settings; /* STALE_SETTING: SFH_VF_… that the driver knows */
 	struct sfh_lease lease; /* LEASE_*: the row, or what it should have been */
 	char text[320];		/* one sentence */
 };

@@ -142,6 +142,28 @@ Test(check, a_vlan_without_a_lease_is_stale_on_vfs_that_up_made)
 	nothing(&w);
 }
 
+Test(check, what_a_guest_left_behind)
+{
+	const struct sfh_finding *f;
+	struct world w;
+
+	world_init(&w);
+	w.cfg[0].known = SFH_VF_TRUST | SFH_VF_SPOOFCHK;
+	w.cfg[0].spoofchk = true;
+	nothing(&w);
+	w.cfg[0].trust = true;
+	f = only(&w, SFH_FINDING_STALE_SETTING, "VF 0 of 'pf0' is trusted");
+	cr_assert_eq(f->settings, SFH_VF_TRUST | SFH_VF_SPOOFCHK);
+	w.n = 0;
+	w.cfg[0].trust = false;
+	w.cfg[0].spoofchk = false;
+	(void)only(&w, SFH_FINDING_STALE_SETTING, "not checked for spoofing");
+	/* a driver that does not say is not accused */
+	w.n = 0;
+	w.cfg[0].known = 0;
+	nothing(&w);
+}
+
 Test(check, a_guest_on_a_parked_vf_is_found)
 {
 	const struct sfh_finding *f;
