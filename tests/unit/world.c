@@ -12,11 +12,6 @@ struct world *world;
 static const struct sfh_kernel_ops *kernel; /* the fake's own */
 static const struct sfh_hypervisor_ops *hypervisor;
 
-bool known(void)
-{
-	return !getenv("SFH_MODEL_STRICT");
-}
-
 /* --- boundaries ------------------------------------------------------------------------- */
 
 static void boundary(void)

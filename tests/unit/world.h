@@ -76,8 +76,6 @@ bool world_can_prove(const struct world *w, const struct world_guest *g, unsigne
 bool world_proof(struct world *w, struct world_guest *g, unsigned nic);
 void world_sleep(struct world *w, uint64_t ms);
 
-/* Whether what the engine is known not to do yet is to be let pass. */
-bool known(void);
 /* What is wrong, or NULL. */
 const char *world_check(struct world *w);
 /* Steering that a refusal left behind: fsck's business. */
