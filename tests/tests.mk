@@ -23,6 +23,11 @@ lab-test: check-deps ## end-to-end tests on emulated hosts (T=NAME: only that ca
 	$(Q)$(MAKE) --no-print-directory all
 	$(Q)tests/lab/run-cases $(T)
 
+.PHONY: test-pool
+test-pool: check-deps ## the pool on real VFs: 8 PFs with 56 of them, damage and fsck, require, VLANs
+	$(Q)$(MAKE) --no-print-directory all
+	$(Q)tests/lab/pool-test
+
 .PHONY: bench
 bench: check-deps ## measure single switches in the lab
 	$(Q)$(MAKE) --no-print-directory all

@@ -562,6 +562,7 @@ static void check_pair(struct world *w, const struct rows *rows, const struct sf
 	const struct world_nic *nic = nic_by_mac(&p->mac);
 	const struct fake_entry *entry = fake_entry_of(w->f, p);
 	const struct sfh_lease *row = p->has_lease ? row_of(rows, p->lease.pf, p->lease.vf) : NULL;
+	const struct sfh_inventory *inv = sfh_inventory_find(&w->f->e, p->pf);
 	const char *state = sfh_pair_state_name(p->state);
 	bool has_row = false;
 
@@ -607,6 +608,17 @@ static void check_pair(struct world *w, const struct rows *rows, const struct sf
 	    (!entry || (!entry->armed && !entry->on_first_frame)))
 		wrong("in standby, and its entry is %s",
 		      entry ? "neither armed nor waiting" : "missing");
+	/* Not so yet, three ways (seeds 3, 4, 6): the one that is called goes away, or is
+	 * refused, and the call is not handed on; a second look finds a VF and calls nobody. */
+	if (getenv("SFH_MODEL_STRICT") && p->state == SFH_PAIR_STANDBY &&
+	    p->reason == SFH_REASON_NO_FREE_VF && !p->retry_ns && inv && !inv->stale && inv->count[SFH_SLOT_FREE]) {
+		bool called = false; /* another one, who hands it on if he does not want it */
+
+		for (const struct sfh_pair *q = w->f->e.pairs; q; q = q->next)
+			called |= q->retry_ns && strcmp(q->pf, p->pf) == 0;
+		if (!called)
+			wrong("a pair waits for a VF, one is free, and nobody calls it");
+	}
 	if (p->state == SFH_PAIR_STANDBY && p->has_lease && !p->lease.reserved && !p->leaving)
 		wrong("in standby with a lease");
 }
