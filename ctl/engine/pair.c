@@ -209,6 +209,7 @@ static void try_lease(struct sfh_engine *e, struct sfh_pair *p, const char *why)
 	sfh_pool_release(e, p);
 	switch_end(e, p, err.text);
 	rest_on_standby(e, p, SFH_REASON_VF_REFUSED, err.text);
+	sfh_pool_freed(e, p->pf); /* another guest may have what this one was refused */
 }
 
 /* A pair that flaps is left in peace for a while. What a person asks for is not
@@ -388,11 +389,22 @@ static void act_hold(struct sfh_engine *e, struct sfh_pair *p, const char *why)
 	unplug(e, p, why ? why : "request");
 }
 
+/* It was called for a VF that freed and has not come yet: if it does not come, the
+ * next one must be called. */
+static bool was_called(const struct sfh_pair *p)
+{
+	return p->state == SFH_PAIR_STANDBY && p->reason == SFH_REASON_NO_FREE_VF && p->retry_ns;
+}
+
 static void act_hold_standby(struct sfh_engine *e, struct sfh_pair *p, const char *why)
 {
+	bool called = was_called(p);
+
 	(void)why;
 	p->held = true;
 	rest_on_standby(e, p, SFH_REASON_BY_REQUEST, NULL);
+	if (called)
+		sfh_pool_freed(e, p->pf);
 }
 
 /* A guest that was asked to let go of the VF and speaks on its standby leg has let
@@ -522,9 +534,13 @@ static void act_leave_vf(struct sfh_engine *e, struct sfh_pair *p, const char *w
 
 static void act_leave_standby(struct sfh_engine *e, struct sfh_pair *p, const char *why)
 {
+	bool called = was_called(p);
+
 	(void)why;
 	p->leaving = true;
 	p->reason = SFH_REASON_MIGRATING;
+	if (called)
+		sfh_pool_freed(e, p->pf);
 	enter(e, p, SFH_PAIR_LEAVING, 0);
 	sfh_migration_advance(e, p->domain);
 }
@@ -573,12 +589,17 @@ static void act_note_negotiated(struct sfh_engine *e, struct sfh_pair *p, const 
 
 static void act_gone(struct sfh_engine *e, struct sfh_pair *p, const char *why)
 {
+	bool called = was_called(p);
 	struct sfh_error err = { 0 };
+	char pf[sizeof(p->pf)];
 
 	switch_end(e, p, why ? why : "the guest stopped");
 	warn_if(e, e->kernel->unstage(e->kernel_ctx, p, &err), &err);
 	sfh_pool_release(e, p);
+	memcpy(pf, p->pf, sizeof(pf));
 	sfh_pair_forget(e, p);
+	if (called)
+		sfh_pool_freed(e, pf);
 }
 
 #define ROW(s, ev, act, text)                                                                      \

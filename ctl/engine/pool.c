@@ -462,9 +462,23 @@ static int begin_lease(struct sfh_engine *e, struct sfh_pair *p, bool reserved,
 int sfh_pool_peek(struct sfh_engine *e, const char *pf, struct sfh_error *err)
 {
 	struct sfh_inventory *inv;
-	int r = pick(e, pf, false, &inv, err);
 
-	return r < 0 ? r : 0;
+	/* As a lease would look: what others did since the last look counts. */
+	for (int i = 0; i < CANDIDATES; i++) {
+		struct sfh_vf_config now;
+		int vf = pick(e, pf, false, &inv, err);
+
+		if (vf < 0)
+			return vf;
+		if (!still_ours(e, inv, (unsigned)vf))
+			continue;
+		if (e->kernel->vf_get(e->kernel_ctx, inv->pf_ifindex, (unsigned)vf, &now, NULL) ==
+			    0 &&
+		    sfh_mac_is_zero(&now.mac))
+			return 0;
+		sfh_inventory_exclude(e, inv, (unsigned)vf, "carries a MAC that is not ours");
+	}
+	return sfh_err(err, -ENOSPC, "no VF of '%s' is free", pf);
 }
 
 int sfh_pool_reserve(struct sfh_engine *e, struct sfh_pair *p, struct sfh_error *err)
