@@ -608,8 +608,8 @@ static void check_pair(struct world *w, const struct rows *rows, const struct sf
 	    (!entry || (!entry->armed && !entry->on_first_frame)))
 		wrong("in standby, and its entry is %s",
 		      entry ? "neither armed nor waiting" : "missing");
-	/* Not so yet, three ways (seeds 3, 4, 6): the one that is called goes away, or is
-	 * refused, and the call is not handed on; a second look finds a VF and calls nobody. */
+	/* Not so yet (seeds 3, 5, 6): a second look, at the PF or for another's lease, that
+	 * finds a VF calls nobody. */
 	if (getenv("SFH_MODEL_STRICT") && p->state == SFH_PAIR_STANDBY &&
 	    p->reason == SFH_REASON_NO_FREE_VF && !p->retry_ns && inv && !inv->stale && inv->count[SFH_SLOT_FREE]) {
 		bool called = false; /* another one, who hands it on if he does not want it */
