@@ -56,6 +56,13 @@ int sfh_hook_answer(struct sfh_agent *a, const char *op, const char *xml, size_t
 				    "'%s' comes with its VF plugged: migrate it with "
 				    "'sfhybrid-ctl migrate %s URI' on the source host",
 				    d.guest.name, d.guest.name);
+	} else if (strcmp(op, "prepare") == 0 && d.guest.nnics == 0) {
+		/* The hook asks only for guests on a network with the policy `require` that
+		 * was up: this agent has just started and has not brought it up again. */
+		r = sfh_err(err, -EAGAIN,
+			    "the network that '%s' requires a VF of is not up again yet: try it in a "
+			    "moment ('sfhybrid-ctl status')",
+			    d.guest.name);
 	} else {
 		r = check_required(a, &d.guest, err);
 		if (r == 0 && strcmp(op, "migrate") == 0)
