@@ -17,8 +17,12 @@ uri_of() { printf 'qemu+tcp://%s/system\n' "$1"; }
 lab_boot() {
 	export SFHYBRID_LAB_BOOT_TIMEOUT=${SFHYBRID_LAB_BOOT_TIMEOUT:-150}
 	lab up --hosts "$2" 2>"$1" && return
-	echo "the lab did not come up, once more: $(grep -m 1 'no answer' "$1" || tail -n 1 "$1")" >&2
-	lab up --hosts "$2" 2>>"$1" || { cat "$1" >&2; return 1; }
+	if grep -m 1 'no answer within' "$1" >&2; then
+		echo "once more, then" >&2
+		lab up --hosts "$2" 2>>"$1" && return
+	fi
+	cat "$1" >&2
+	return 1
 }
 
 # wait_for SECONDS CMD…: until CMD succeeds; its output is nobody's.
