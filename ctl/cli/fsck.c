@@ -34,6 +34,7 @@ static int find(struct sfh_cli *cli, json_t *findings)
 		(void)sfh_steer_open(&cfg, &steer, NULL); /* nothing is up: no maps */
 		r = sfh_survey_take(&cli->env, ledger, steer, virt, &survey, &err);
 	}
+	survey.agent_gone = !sfh_cli_agent_alive(cli);
 	if (r == 0)
 		(void)sfh_check(&survey, add_finding, findings);
 	sfh_survey_done(&survey);

@@ -278,8 +278,15 @@ static void check_pair(struct checker *c, const struct sfh_ledger_pair *row)
 		       row->domain_name);
 		return;
 	}
-	if (!on_vf && !on_standby)
+	if (!on_vf && !on_standby) {
+		f.kind = SFH_FINDING_SWITCH_CUT;
+		if (c->s->agent_gone && !state_is(row, "arriving") && !state_is(row, "leaving"))
+			report(c, &f,
+			       "%s of '%s' was in the middle of a switch ('%s') when the agent ended: start "
+			       "the agent, it ends or undoes it",
+			       mac, row->domain_name, row->state);
 		return;
+	}
 	if (!entry) {
 		f.kind = SFH_FINDING_ENTRY_MISSING;
 		report(c, &f, "%s of '%s' has no steering entry", mac, row->domain_name);

@@ -43,6 +43,7 @@ struct sfh_survey {
 	size_t nentries;
 	struct sfh_survey_guest *guests; /* a line a NIC on a hybrid network */
 	size_t nguests;
+	bool agent_gone; /* nobody is there to end a switch that was begun */
 };
 void sfh_survey_done(struct sfh_survey *s);
 
@@ -60,6 +61,7 @@ void sfh_survey_done(struct sfh_survey *s);
 	X(LEASE_MISSING, "lease-missing", true)                                                    \
 	X(LEASE_OF_NOBODY, "lease-of-nobody", true)                                                \
 	X(PAIR_OF_NOBODY, "pair-of-nobody", true)                                                  \
+	X(SWITCH_CUT, "switch-cut", false)                                                         \
 	X(ENTRY_MISSING, "entry-missing", true)                                                    \
 	X(ENTRY_OF_NOBODY, "entry-of-nobody", true)                                                \
 	X(ENTRY_WRONG, "entry-wrong", true)

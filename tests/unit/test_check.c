@@ -180,6 +180,21 @@ Test(check, a_guest_on_a_parked_vf_is_found)
 	nothing(&w);
 }
 
+Test(check, a_switch_that_nobody_will_end)
+{
+	struct world w;
+
+	world_init(&w);
+	strcpy(w.pair.state, "plugging");
+	nothing(&w); /* an agent is there and at it */
+	w.s.agent_gone = true;
+	cr_assert_not(sfh_finding_repairable(
+		only(&w, SFH_FINDING_SWITCH_CUT, "in the middle of a switch ('plugging')")->kind));
+	world_init(&w);
+	w.s.agent_gone = true;
+	nothing(&w);
+}
+
 Test(check, a_changed_mac_of_a_leased_vf)
 {
 	const struct sfh_finding *f;
