@@ -692,6 +692,8 @@ int sfh_pool_refresh(struct sfh_engine *e, const char *network, struct sfh_error
 		struct sfh_inventory *inv;
 		int r = sfh_inventory_get(e, net->pfs[i], &inv, ret ? NULL : err);
 
+		if (r == 0 && inv->count[SFH_SLOT_FREE])
+			wake(e, net->pfs[i]); /* found what somebody waits for */
 		ret = ret ? ret : r;
 	}
 	return ret;
