@@ -329,7 +329,7 @@ Test(adopt, secrets_and_foreign_metadata_stay)
 	assert_xpath(out, "//graphics/@passwd", "s3cr&t");
 	assert_xpath(out,
 		     "//*[namespace-uri()='http://libosinfo.org/xmlns/libvirt/domain/1.0']/@id",
-		     "http://debian.org/debian/12");
+		     "http://libosinfo.org/linux/2022");
 	cr_assert(strstr(out, "xmlns:libosinfo=\"http://libosinfo.org/xmlns/libvirt/domain/1.0\""));
 	cr_assert_eq(strncmp(out, "<domain type=\"kvm\">", 19), 0, "no XML declaration");
 }
