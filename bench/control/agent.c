@@ -134,7 +134,7 @@ static int hv_migrate(void *ctx, const char *uuid, const char *uri)
 	return -ENOTSUP;
 }
 
-static const struct sfh_hypervisor_ops hv = { hv_plug, hv_unplug, hv_migrate };
+static const struct sfh_hypervisor_ops hv = { hv_plug, hv_unplug, hv_migrate, NULL };
 
 /* --- the process ------------------------------------------------------------------------------ */
 

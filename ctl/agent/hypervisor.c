@@ -214,24 +214,28 @@ static void done_negotiated(struct sfh_job *job)
 	guest_job_free(j);
 }
 
-void sfh_agent_ask_negotiated(struct sfh_agent *a)
+static void hv_ask_negotiated(void *ctx, const struct sfh_pair *p)
 {
-	for (const struct sfh_pair *p = a->engine.pairs; p; p = p->next) {
-		struct guest_job *j;
+	struct sfh_agent *a = ctx;
+	struct guest_job *j = guest_job_new(a, p->domain, &p->mac);
 
-		if (p->negotiated || !p->adopted || p->state != SFH_PAIR_STANDBY)
-			continue;
-		j = guest_job_new(a, p->domain, &p->mac);
-		if (!j)
-			return;
-		(void)sfh_strcpy(j->text, sizeof(j->text), p->alias);
-		j->job.run = run_negotiated;
-		j->job.done = done_negotiated;
-		sfh_worker_submit(a->worker, &j->job);
-	}
+	if (!j)
+		return;
+	(void)sfh_strcpy(j->text, sizeof(j->text), p->alias);
+	j->job.run = run_negotiated;
+	j->job.done = done_negotiated;
+	sfh_worker_submit(a->worker, &j->job);
 }
 
-const struct sfh_hypervisor_ops sfh_agent_hypervisor_ops = { hv_plug, hv_unplug, hv_migrate };
+void sfh_agent_ask_negotiated(struct sfh_agent *a)
+{
+	for (const struct sfh_pair *p = a->engine.pairs; p; p = p->next)
+		if (!p->negotiated && p->adopted && p->state == SFH_PAIR_STANDBY)
+			hv_ask_negotiated(a, p);
+}
+
+const struct sfh_hypervisor_ops sfh_agent_hypervisor_ops = { hv_plug, hv_unplug, hv_migrate,
+							     hv_ask_negotiated };
 
 /* --- looking at one domain, then going on ------------------------------------------------------- */
 

@@ -64,6 +64,9 @@ struct sfh_hypervisor_ops {
 	int (*plug)(void *ctx, const struct sfh_pair *pair);
 	int (*unplug)(void *ctx, const struct sfh_pair *pair);
 	int (*migrate)(void *ctx, const char *domain_uuid, const char *uri);
+	/* Asks QEMU whether the guest acknowledged STANDBY: SFH_EV_NEGOTIATED, or
+	 * nothing. May be NULL: then QEMU's own event is all there is. */
+	void (*ask_negotiated)(void *ctx, const struct sfh_pair *pair);
 };
 
 /* What the engine tells its owner. */

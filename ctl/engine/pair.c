@@ -278,6 +278,21 @@ static void act_negotiated(struct sfh_engine *e, struct sfh_pair *p, const char 
 	consider(e, p, NULL);
 }
 
+/* A driver acknowledges its features before it sends anything. So a guest that
+ * talks has said yes or no, and QEMU's event, which comes once, may have been lost:
+ * on a restart of libvirtd, or before anybody knew of the pair. */
+static void ask_negotiated(struct sfh_engine *e, struct sfh_pair *p)
+{
+	if (!p->negotiated && p->adopted && e->hv->ask_negotiated)
+		e->hv->ask_negotiated(e->hv_ctx, p);
+}
+
+static void act_first_frame(struct sfh_engine *e, struct sfh_pair *p, const char *why)
+{
+	ask_negotiated(e, p);
+	consider(e, p, why);
+}
+
 static void act_resumed(struct sfh_engine *e, struct sfh_pair *p, const char *why)
 {
 	p->running = true;
@@ -290,6 +305,7 @@ static void act_accelerate(struct sfh_engine *e, struct sfh_pair *p, const char 
 	p->no_driver = false;
 	p->vf_refused = false;
 	p->wants_address = false;
+	ask_negotiated(e, p);
 	consider(e, p, why ? why : "request");
 	if (p->state == SFH_PAIR_STANDBY) /* the answer is its reason */
 		e->listener->settled(e->listener_ctx, p->domain);
@@ -575,6 +591,7 @@ static void act_arrived(struct sfh_engine *e, struct sfh_pair *p, const char *wh
 	p->running = true;
 	(void)sfh_strcpy(p->next_cause, sizeof(p->next_cause), "migration");
 	rest_on_standby(e, p, SFH_REASON_SILENT, NULL);
+	ask_negotiated(e, p); /* its first frame may be behind us */
 	consider(e, p, NULL);
 }
 
@@ -614,7 +631,8 @@ static const struct sfh_transition table[] = {
 
 	ROW(STANDBY, RESUMED, act_resumed, "-> leasing if nothing speaks against it"),
 	ROW(STANDBY, NEGOTIATED, act_negotiated, "-> leasing if nothing speaks against it"),
-	ROW(STANDBY, FIRST_FRAME, consider, "-> leasing if nothing speaks against it"),
+	ROW(STANDBY, FIRST_FRAME, act_first_frame,
+	    "asks what was negotiated if nobody heard; -> leasing if nothing speaks against it"),
 	ROW(STANDBY, CONSIDER, consider, "-> leasing if nothing speaks against it"),
 	ROW(STANDBY, ACCELERATE, act_accelerate, "no longer held; -> leasing or the reason why not"),
 	ROW(STANDBY, HOLD, act_hold_standby, "held on the standby leg"),

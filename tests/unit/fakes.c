@@ -458,7 +458,15 @@ static int hv_migrate(void *ctx, const char *uuid, const char *uri)
 	return 0;
 }
 
-static const struct sfh_hypervisor_ops hv_ops = { hv_plug, hv_unplug, hv_migrate };
+static void hv_ask_negotiated(void *ctx, const struct sfh_pair *p)
+{
+	struct fake *f = ctx;
+	char mac[SFH_MAC_STRLEN];
+
+	record(f, "ask-negotiated %s", sfh_mac_format(&p->mac, mac));
+}
+
+static const struct sfh_hypervisor_ops hv_ops = { hv_plug, hv_unplug, hv_migrate, hv_ask_negotiated };
 
 /* --- the listener -------------------------------------------------------------------------------- */
 

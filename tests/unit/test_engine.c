@@ -60,6 +60,36 @@ Test(engine, from_the_start_to_the_vf)
 	cr_assert_str_eq(f->log, "");
 }
 
+/* QEMU says it once, and an agent that was not connected never hears it. */
+Test(engine, a_guest_that_talks_is_asked_what_it_negotiated)
+{
+	struct sfh_pair *p;
+
+	f->first_frame = f->address = false;
+	p = fake_start(f, GUEST, &mac_a);
+	cr_assert_eq(fake_count(f, "ask-negotiated"), 0, "it has said nothing yet");
+	f->address = true;
+	fake_first_frame(f, p);
+	fake_assert_order(f, "ask-negotiated 52:54:00:00:00:0a", NULL);
+	assert_reason(p, STANDBY_NOT_NEGOTIATED);
+	fake_event(f, SFH_EV_NEGOTIATED); /* QEMU's answer */
+	assert_state(p, PLUGGING);
+	fake_forget_calls(f);
+	fake_event(f, SFH_EV_PLUG_FAILED);
+	fake_event(f, SFH_EV_ACCELERATE);
+	cr_assert_eq(fake_count(f, "ask-negotiated"), 0, "what is known is not asked");
+}
+
+Test(engine, a_guest_that_arrived_is_asked_what_it_negotiated)
+{
+	struct sfh_pair *p = fake_pair_in(f, SFH_PAIR_ARRIVING);
+
+	fake_first_frame(f, p);
+	cr_assert_eq(fake_count(f, "ask-negotiated"), 0, "its CPUs do not run here");
+	fake_event(f, SFH_EV_RESUMED);
+	cr_assert_eq(fake_count(f, "ask-negotiated"), 1);
+}
+
 Test(engine, what_is_recorded_of_a_switch)
 {
 	struct sfh_pair *p = fake_start(f, GUEST, &mac_a);

@@ -218,7 +218,7 @@ static int w_migrate(void *ctx, const char *uuid, const char *uri)
 }
 
 static struct sfh_kernel_ops watched_kernel;
-static const struct sfh_hypervisor_ops watched_hypervisor = {w_plug, w_unplug, w_migrate};
+static const struct sfh_hypervisor_ops watched_hypervisor = {w_plug, w_unplug, w_migrate, NULL};
 
 static void watch(struct fake *f)
 {
