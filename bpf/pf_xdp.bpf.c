@@ -3,7 +3,23 @@
  * is decided again, and counted, by pf_tc. Needs RX VLAN stripping off. */
 #include "vmlinux.h"
 #include <bpf/bpf_helpers.h>
+#include "lib/meter.h"
 #include "lib/steer.h"
+
+/* The tag goes: the addresses move up to where it was. The frame was parsed, so it
+ * is long enough. */
+static __always_inline int sfh_xdp_untag(struct xdp_md *xdp)
+{
+	void *data = (void *)(long)xdp->data, *data_end = (void *)(long)xdp->data_end;
+	__u32 *w = data;
+
+	if (data + SFH_ETH_HLEN + SFH_VLAN_HLEN > data_end)
+		return -1;
+	w[3] = w[2];
+	w[2] = w[1];
+	w[1] = w[0];
+	return (int)bpf_xdp_adjust_head(xdp, SFH_VLAN_HLEN);
+}
 
 /* frags: drivers with a jumbo MTU take no other program. Only the first buffer
  * is looked at. */
@@ -35,10 +51,16 @@ int sfh_pf_xdp(struct xdp_md *xdp)
 	rc = bpf_redirect_map(&sfh_devmap, d.ifindex, XDP_PASS);
 	if (rc != XDP_REDIRECT)
 		return (int)rc;
+	if (d.guest->vlan_proto) {
+		if (sfh_xdp_untag(xdp) < 0)
+			return XDP_PASS;
+		bytes -= SFH_VLAN_HLEN;
+	}
+	sfh_meter_to_guest(d.guest, &d.pair);
 	c = sfh_counters_of(&d.pair);
 	if (c) {
 		c->from_wire_frames++;
-		c->from_wire_bytes += bytes;
+		c->from_wire_bytes += bytes + (d.guest->vlan_proto ? SFH_VLAN_HLEN : 0);
 		/* The tap's own hook is not passed on this way. */
 		c->to_standby_frames++;
 		c->to_standby_bytes += bytes;

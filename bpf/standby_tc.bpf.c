@@ -5,7 +5,16 @@
 #include "vmlinux.h"
 #include <bpf/bpf_helpers.h>
 #include "lib/account.h"
+#include "lib/meter.h"
 #include "lib/skb.h"
+
+static __always_inline int sfh_drop(__u32 reason, __u64 *of_pair, struct __sk_buff *skb)
+{
+	sfh_count_drop(reason);
+	if (of_pair)
+		*of_pair += sfh_skb_frames(skb);
+	return SFH_TC_DROP;
+}
 
 struct sfh_arp_ip4 {
 	__u8 htype[2], ptype[2], hlen, plen, oper[2];
@@ -75,19 +84,34 @@ static __always_inline void sfh_first_frame(struct sfh_guest *guest, struct sfh_
 	bpf_ringbuf_submit(ev, 0);
 }
 
-/* Whether `dst` is a guest of this PF that is on its VF leg: staged, neither armed
- * nor waiting to be. macvlan and a bridge would hand it the frame on its standby
+/* Whether `dst` is a guest of this PF and VLAN that is on its VF leg: staged, neither
+ * armed nor waiting to be. macvlan and a bridge would hand it the frame on its standby
  * device, where it discards it; only the NIC's switch reaches the VF. */
-static __always_inline bool sfh_is_on_vf(const struct sfh_frame *f, __u32 pf_ifindex)
+static __always_inline bool sfh_is_on_vf(const __u8 *dst, __u32 pf_ifindex, __u16 vlan)
 {
-	struct sfh_guest_key key = { .pf_ifindex = pf_ifindex, .vlan = f->vlan };
+	struct sfh_guest_key key = { .pf_ifindex = pf_ifindex, .vlan = vlan };
 	struct sfh_guest *guest;
 
-	if (sfh_is_multicast(f->dst))
+	if (sfh_is_multicast(dst))
 		return false;
-	__builtin_memcpy(key.mac, f->dst, 6);
+	__builtin_memcpy(key.mac, dst, 6);
 	guest = bpf_map_lookup_elem(&sfh_guests, &key);
 	return guest && guest->standby_ifindex && !guest->armed && !guest->arm_on_first_frame;
+}
+
+/* Gives the frame its port VLAN. What has a tag of its own is the guest's mistake: a VF
+ * with a port VLAN sends no such frame either. A tag that has only a priority gives way;
+ * below an 802.1ad port VLAN the guest's own 802.1Q tags are its customer tags. */
+static __always_inline int sfh_tag(struct __sk_buff *skb, const struct sfh_guest *guest,
+				   const struct sfh_frame *f)
+{
+	if (f->tpid && !(guest->vlan_proto == SFH_ETH_P_8021AD && f->tpid == SFH_ETH_P_8021Q)) {
+		if (f->vlan || f->tpid != SFH_ETH_P_8021Q || sfh_is_vlan(f->proto))
+			return -1;
+		if (bpf_skb_vlan_pop(skb))
+			return -1;
+	}
+	return bpf_skb_vlan_push(skb, bpf_htons(guest->vlan_proto), guest->vlan_tci) ? -1 : 0;
 }
 
 SEC("tc")
@@ -101,42 +125,56 @@ int sfh_from_guest(struct __sk_buff *skb)
 	enum sfh_parsed parsed;
 	struct sfh_frame f;
 	__u64 now;
+	bool own;
 
 	known = bpf_map_lookup_elem(&sfh_standby, &ifindex);
 	if (!known)
 		return SFH_TC_PASS;
 	pair = *known;
-	parsed = sfh_skb_parse(skb, &f);
-	if (parsed == SFH_PARSED_SHORT)
-		return SFH_TC_PASS;
 	c = sfh_counters_of(&pair);
-	if (!sfh_same_mac(f.src, pair.mac)) {
-		if (c)
-			c->foreign_source_frames += sfh_skb_frames(skb);
-		return SFH_TC_PASS;
-	}
-	if (c) {
-		c->from_standby_frames += sfh_skb_frames(skb);
-		c->from_standby_bytes += sfh_skb_bytes(skb);
-	}
 	guest = bpf_map_lookup_elem(&sfh_guests, &pair);
 	state = bpf_map_lookup_elem(&sfh_state, &pair);
 	if (!guest || !state)
 		return SFH_TC_PASS;
+	parsed = sfh_skb_parse(skb, &f);
+	/* Its header may be in a page of the guest's. */
+	if (parsed != SFH_PARSED &&
+	    !bpf_skb_pull_data(skb, SFH_ETH_HLEN + SFH_VLAN_HLEN))
+		parsed = sfh_skb_parse(skb, &f);
+	own = parsed != SFH_PARSED_SHORT && sfh_same_mac(f.src, pair.mac);
+	if (!own) {
+		if (c)
+			c->foreign_source_frames += sfh_skb_frames(skb);
+		if (guest->flags & SFH_GUEST_SPOOFCHK)
+			return sfh_drop(SFH_DROP_SPOOFED, c ? &c->spoofed_drops : NULL, skb);
+	}
 	/* Not on a tap: there the host's netfilter would see the mark. */
 	if (guest->standby_kind != SFH_STANDBY_TAP && !skb->mark)
 		skb->mark = SFH_MARK_LOCAL;
-	now = bpf_ktime_get_ns();
-	state->last_frame_ns = now;
-	sfh_first_frame(guest, state, &pair, ifindex, now);
-	if (parsed != SFH_PARSED)
-		return SFH_TC_PASS;
-	sfh_learn_ip4(skb, &f, state);
-	if (sfh_is_on_vf(&f, pair.pf_ifindex))
-		return bpf_redirect(pair.pf_ifindex, 0);
+	if (own) {
+		if (c) {
+			c->from_standby_frames += sfh_skb_frames(skb);
+			c->from_standby_bytes += sfh_skb_bytes(skb);
+		}
+		now = bpf_ktime_get_ns();
+		state->last_frame_ns = now;
+		sfh_first_frame(guest, state, &pair, ifindex, now);
+		sfh_meter_from_guest(guest, &pair, now);
+		if (parsed == SFH_PARSED)
+			sfh_learn_ip4(skb, &f, state);
+	}
+	if (guest->vlan_proto &&
+	    (parsed != SFH_PARSED || sfh_tag(skb, guest, &f) < 0))
+		return sfh_drop(SFH_DROP_VLAN, c ? &c->vlan_drops : NULL, skb);
+	if (parsed == SFH_PARSED &&
+	    sfh_is_on_vf(f.dst, pair.pf_ifindex, guest->vlan_proto ? pair.vlan : f.vlan))
+		return (int)bpf_redirect(pair.pf_ifindex, 0);
 	return SFH_TC_PASS;
 }
 
+/* The last hook before the guest: whatever brought the frame here (the wire, a bridge
+ * that floods, macvlan's broadcast, another guest), a guest with a port VLAN gets what is
+ * of that VLAN, without the tag. */
 SEC("tc")
 int sfh_to_guest(struct __sk_buff *skb)
 {
@@ -144,15 +182,24 @@ int sfh_to_guest(struct __sk_buff *skb)
 	struct sfh_guest_key *known = bpf_map_lookup_elem(&sfh_standby, &ifindex);
 	struct sfh_counters *c;
 	struct sfh_guest_key pair;
+	struct sfh_guest *guest;
+	struct sfh_frame f;
 
 	if (!known)
 		return SFH_TC_PASS;
 	pair = *known;
 	c = sfh_counters_of(&pair);
+	guest = bpf_map_lookup_elem(&sfh_guests, &pair);
+	if (guest && guest->vlan_proto &&
+	    (sfh_skb_parse(skb, &f) != SFH_PARSED || f.tpid != guest->vlan_proto ||
+	     f.vlan != pair.vlan || bpf_skb_vlan_pop(skb)))
+		return sfh_drop(SFH_DROP_VLAN, c ? &c->vlan_drops : NULL, skb);
 	if (c) {
 		c->to_standby_frames += sfh_skb_frames(skb);
 		c->to_standby_bytes += sfh_skb_bytes(skb);
 	}
+	if (guest)
+		sfh_meter_to_guest(guest, &pair);
 	return SFH_TC_PASS;
 }
 

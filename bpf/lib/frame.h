@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Ethernet and one optional VLAN tag. Pure: no map, no helper, so that a
+/* Ethernet and its outer VLAN tag, if any. Pure: no map, no helper, so that a
  * user-space test includes it too (lengths that test_run refuses). */
 #ifndef SFH_BPF_FRAME_H
 #define SFH_BPF_FRAME_H
@@ -17,8 +17,9 @@
 struct sfh_frame {
 	__u8 dst[6];
 	__u8 src[6];
-	__u16 vlan;  /* 0: untagged, or tagged with a priority only */
-	__u16 proto; /* what follows the tag */
+	__u16 tpid;  /* of the outer tag: 0x8100, 0x88a8; 0: untagged */
+	__u16 vlan;  /* of the outer tag; 0: untagged, or tagged with a priority only */
+	__u16 proto; /* what follows the outer tag; may be another tag */
 	__u32 l3;    /* offset of it in the data */
 };
 
@@ -43,7 +44,7 @@ static __always_inline int sfh_same_mac(const __u8 *a, const __u8 *b)
 
 enum sfh_parsed {
 	SFH_PARSED = 0,
-	SFH_PARSED_OTHER, /* addresses only: provider tag (802.1ad), two tags, a cut tag */
+	SFH_PARSED_CUT,	  /* addresses only: the frame ends within its tag */
 	SFH_PARSED_SHORT, /* nothing */
 };
 
@@ -58,20 +59,18 @@ static __always_inline enum sfh_parsed sfh_frame_parse(const void *data, const v
 		return SFH_PARSED_SHORT;
 	__builtin_memcpy(f->dst, p, 6);
 	__builtin_memcpy(f->src, p + 6, 6);
-	f->vlan = 0;
+	f->tpid = tpid;
+	f->vlan = tci & SFH_VID_MASK;
 	f->proto = sfh_be16(p + 12);
 	f->l3 = SFH_ETH_HLEN;
-	if (!tpid && sfh_is_vlan(f->proto)) {
-		if ((const void *)(p + SFH_ETH_HLEN + SFH_VLAN_HLEN) > data_end)
-			return SFH_PARSED_OTHER;
-		tpid = f->proto;
-		tci = sfh_be16(p + 14);
-		f->proto = sfh_be16(p + 16);
-		f->l3 += SFH_VLAN_HLEN;
-	}
-	f->vlan = tci & SFH_VID_MASK;
-	if (tpid && (tpid != SFH_ETH_P_8021Q || sfh_is_vlan(f->proto)))
-		return SFH_PARSED_OTHER;
+	if (tpid || !sfh_is_vlan(f->proto))
+		return SFH_PARSED;
+	if ((const void *)(p + SFH_ETH_HLEN + SFH_VLAN_HLEN) > data_end)
+		return SFH_PARSED_CUT;
+	f->tpid = f->proto;
+	f->vlan = sfh_be16(p + 14) & SFH_VID_MASK;
+	f->proto = sfh_be16(p + 16);
+	f->l3 += SFH_VLAN_HLEN;
 	return SFH_PARSED;
 }
 

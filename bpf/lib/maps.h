@@ -3,7 +3,7 @@
  * and lends them to each object (not LIBBPF_PIN_BY_NAME: libbpf's check for reuse
  * knows nothing of our schema version). Sizes of those with one entry per
  * pair are set before load. No preallocation: the per-CPU map alone would take
- * 72 bytes x pairs x CPUs, and only user space inserts. */
+ * 88 bytes x pairs x CPUs, and only user space inserts. */
 #ifndef SFH_BPF_MAPS_H
 #define SFH_BPF_MAPS_H
 
@@ -13,6 +13,9 @@
 
 #ifndef BPF_F_NO_PREALLOC
 #define BPF_F_NO_PREALLOC 1
+#endif
+#ifndef BPF_F_MMAPABLE
+#define BPF_F_MMAPABLE 1024
 #endif
 
 struct {
@@ -30,6 +33,22 @@ struct {
 	__type(key, struct sfh_guest_key);
 	__type(value, struct sfh_guest_state);
 } sfh_state SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, SFH_MAX_PAIRS);
+	__type(key, struct sfh_guest_key);
+	__type(value, struct sfh_meter);
+} sfh_meter SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct sfh_macs);
+} sfh_macs SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_HASH);

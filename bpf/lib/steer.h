@@ -24,6 +24,7 @@ struct sfh_decision {
 	enum sfh_drop drop;
 	__u32 ifindex;
 	struct sfh_guest_key pair; /* unless PASS */
+	struct sfh_guest *guest;   /* REDIRECT and MACVLAN only */
 };
 
 static __always_inline bool sfh_guest_armed(const struct sfh_guest *guest,
@@ -31,7 +32,7 @@ static __always_inline bool sfh_guest_armed(const struct sfh_guest *guest,
 {
 	struct sfh_guest_state *state;
 
-	if (guest->armed)
+	if (guest->armed) /* the hot path: user space has settled it */
 		return true;
 	if (!guest->arm_on_first_frame)
 		return false;
@@ -71,17 +72,37 @@ static __always_inline void sfh_prove(const struct sfh_guest_key *pair, __u32 pf
 	bpf_ringbuf_submit(ev, 0);
 }
 
+/* Whether the frame's outer tag is what the pair's port VLAN wants; the VLAN itself is
+ * in the key. */
+static __always_inline bool sfh_tag_fits(const struct sfh_guest *guest, const struct sfh_frame *f)
+{
+	return guest->vlan_proto ? f->tpid == guest->vlan_proto : f->tpid != SFH_ETH_P_8021AD;
+}
+
+/* What may be a pair's address. A yes may be wrong. */
+static __always_inline bool sfh_maybe_ours(const struct sfh_macs *macs, const __u8 *mac)
+{
+	__u32 bit = sfh_mac_bit(mac) % SFH_MACS_BITS;
+
+	return macs->bits[bit / 64] & 1ull << bit % 64;
+}
+
 static __always_inline void sfh_decide(const struct sfh_frame *f, __u32 pf_ifindex,
 				       struct sfh_decision *d)
 {
 	struct sfh_guest_key key = { .pf_ifindex = pf_ifindex };
 	struct sfh_guest_key *parked;
 	struct sfh_guest *guest;
+	struct sfh_macs *macs;
+	__u32 zero = 0;
 
 	d->verdict = SFH_PASS;
+	macs = bpf_map_lookup_elem(&sfh_macs, &zero);
+	if (!macs)
+		return;
 
 	__builtin_memcpy(key.mac, f->src, 6);
-	if (f->vlan && f->vlan == sfh_park_vlan) {
+	if (f->vlan && f->vlan == sfh_park_vlan && f->tpid == SFH_ETH_P_8021Q) {
 		/* Somebody else may really use this VLAN: only our guests' frames
 		 * stop here. */
 		parked = bpf_map_lookup_elem(&sfh_parked, &key);
@@ -95,10 +116,10 @@ static __always_inline void sfh_decide(const struct sfh_frame *f, __u32 pf_ifind
 	}
 
 	key.vlan = f->vlan;
-	guest = bpf_map_lookup_elem(&sfh_guests, &key);
+	guest = sfh_maybe_ours(macs, f->src) ? bpf_map_lookup_elem(&sfh_guests, &key) : NULL;
 	/* Behind a VEPA the wire is how guests here reach each other; macvlan keeps the
 	 * sender's own broadcasts from it. */
-	if (guest && guest->standby_kind != SFH_STANDBY_MACVTAP_VEPA &&
+	if (guest && guest->standby_kind != SFH_STANDBY_MACVTAP_VEPA && sfh_tag_fits(guest, f) &&
 	    sfh_guest_armed(guest, &key)) {
 		d->pair = key;
 		d->drop = SFH_DROP_REFLECTED;
@@ -107,13 +128,14 @@ static __always_inline void sfh_decide(const struct sfh_frame *f, __u32 pf_ifind
 	}
 
 	/* Bridge and macvlan replicate what is for everybody. */
-	if (sfh_is_multicast(f->dst))
+	if (sfh_is_multicast(f->dst) || !sfh_maybe_ours(macs, f->dst))
 		return;
 	__builtin_memcpy(key.mac, f->dst, 6);
 	guest = bpf_map_lookup_elem(&sfh_guests, &key);
-	if (!guest || !sfh_guest_armed(guest, &key))
+	if (!guest || !sfh_tag_fits(guest, f) || !sfh_guest_armed(guest, &key))
 		return;
 	d->pair = key;
+	d->guest = guest;
 	d->ifindex = guest->standby_ifindex;
 	if (guest->standby_kind == SFH_STANDBY_TAP && d->ifindex)
 		d->verdict = SFH_REDIRECT;

@@ -10,6 +10,7 @@
 #include <net/if.h>
 #include <stdio.h>
 #include <sys/file.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
 
@@ -104,6 +105,15 @@ const char *sfh_drop_name(enum sfh_drop reason)
 	}
 }
 
+static void close_macs(struct sfh_steer *s)
+{
+	if (s->macs)
+		(void)munmap(s->macs, sizeof(*s->macs));
+	s->macs = NULL;
+	free(s->mac_users);
+	s->mac_users = NULL;
+}
+
 void sfh_steer_close(struct sfh_steer **sp)
 {
 	struct sfh_steer *s = *sp;
@@ -111,6 +121,7 @@ void sfh_steer_close(struct sfh_steer **sp)
 	if (!s)
 		return;
 	ring_buffer__free(s->ring);
+	close_macs(s);
 	pf_tc__destroy(s->pf_tc);
 	pf_xdp__destroy(s->pf_xdp);
 	standby_tc__destroy(s->standby_tc);
@@ -357,7 +368,24 @@ static int on_event(void *ctx, void *data, size_t size)
 	/* Larger: a newer program of the same schema version added fields. */
 	if (size < sizeof(struct sfh_event) || !s->cb)
 		return 0;
+	sfh_steer_settle(s, data);
 	return s->cb(data, s->cb_ctx);
+}
+
+static int open_macs(struct sfh_steer *s, struct sfh_error *err)
+{
+	void *at = mmap(NULL, sizeof(*s->macs), PROT_READ | PROT_WRITE, MAP_SHARED,
+			s->map[SFH_MAP_MACS], 0);
+	int r;
+
+	if (at == MAP_FAILED)
+		return sfh_err(err, -errno, "cannot map sfh_macs: %s", strerror(errno));
+	s->macs = at;
+	s->mac_users = calloc(SFH_MACS_BITS, sizeof(*s->mac_users));
+	if (!s->mac_users)
+		return sfh_err(err, -ENOMEM, "out of memory");
+	r = sfh_steer_macs_fill(s);
+	return r < 0 ? sfh_err(err, r, "cannot read the steering entries: %s", strerror(-r)) : 0;
 }
 
 static int open_writer(struct sfh_steer *s, bool *pinned, struct sfh_error *err)
@@ -374,6 +402,9 @@ static int open_writer(struct sfh_steer *s, bool *pinned, struct sfh_error *err)
 	r = load_programs(s, have_maps, err);
 	if (r == 0 && !have_maps)
 		r = pin_maps(s, err);
+	if (r < 0)
+		return r;
+	r = open_macs(s, err);
 	if (r < 0)
 		return r;
 	s->ring = ring_buffer__new(s->map[SFH_MAP_EVENTS], on_event, s, NULL);

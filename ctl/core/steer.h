@@ -102,6 +102,19 @@ int sfh_steer_port_check(struct sfh_steer *s, uint32_t ifindex, enum sfh_standby
  *   -EEXIST   the standby device belongs to another pair */
 int sfh_steer_stage(struct sfh_steer *s, const struct sfh_guest_key *key, uint32_t standby_ifindex,
 		    enum sfh_standby_kind kind, bool arm_on_first_frame, struct sfh_error *err);
+/* What the standby leg enforces because the VF does. A key with a VLAN has a port
+ * VLAN: the guest sends and receives without a tag. */
+struct sfh_standby_policy {
+	bool spoofchk;	     /* other source addresses are dropped */
+	uint16_t vlan_proto; /* of the port VLAN: 0x8100 (0 means that) or 0x88a8 */
+	uint8_t vlan_prio;   /* 0..7, of what the guest sends */
+};
+/* The same with the policy. sfh_steer_stage() leaves a pair's policy as it is; a new
+ * pair has none but its key's VLAN, 802.1Q.
+ *   -EINVAL   also: another protocol, a priority above 7 */
+int sfh_steer_stage_as(struct sfh_steer *s, const struct sfh_guest_key *key,
+		       uint32_t standby_ifindex, enum sfh_standby_kind kind, bool arm_on_first_frame,
+		       const struct sfh_standby_policy *policy, struct sfh_error *err);
 /* -ENOENT if not staged. Arming an armed pair changes nothing; else a new
  * generation starts: the guest's next frame on the standby leg gives first_frame_ns
  * and one SFH_EVENT_FIRST_FRAME. */
@@ -131,6 +144,9 @@ struct sfh_pair_view {
 	uint64_t last_frame_ns;	 /* 0: none since it was staged */
 	uint64_t proof_ns;	 /* latest proof; 0: none since it was staged */
 	struct sfh_counters counters; /* summed over CPUs */
+	struct sfh_standby_policy policy;
+	uint64_t meter_until_ns; /* the meter runs, or ran, until then; 0: never */
+	struct sfh_meter meter;	 /* of the latest window */
 };
 
 /* -ENOENT if not staged. */

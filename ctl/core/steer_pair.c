@@ -3,6 +3,7 @@
 #include "ctl/core/steer_priv.h"
 
 #include <bpf/bpf.h>
+#include <linux/if_ether.h>
 #include <stdio.h>
 
 #define KEY_TEXT 64
@@ -47,6 +48,55 @@ static int forget(const struct sfh_steer *s, enum sfh_map map, const void *key)
 static bool same_key(const struct sfh_guest_key *a, const struct sfh_guest_key *b)
 {
 	return memcmp(a, b, sizeof(*a)) == 0;
+}
+
+/* --- the bitmap of addresses, and the meter ------------------------------------------------- */
+
+static void mac_used(struct sfh_steer *s, const uint8_t *mac)
+{
+	uint32_t bit = sfh_mac_bit(mac) % SFH_MACS_BITS;
+
+	s->mac_users[bit]++;
+	__atomic_fetch_or(&s->macs->bits[bit / 64], 1ull << bit % 64, __ATOMIC_RELEASE);
+}
+
+static void mac_unused(struct sfh_steer *s, const uint8_t *mac)
+{
+	uint32_t bit = sfh_mac_bit(mac) % SFH_MACS_BITS;
+
+	if (s->mac_users[bit] && --s->mac_users[bit] == 0)
+		__atomic_fetch_and(&s->macs->bits[bit / 64], ~(1ull << bit % 64),
+				   __ATOMIC_RELEASE);
+}
+
+/* The programs may run meanwhile: first what is missing, then what is too much. */
+int sfh_steer_macs_fill(struct sfh_steer *s)
+{
+	struct sfh_guest_key key, next;
+	uint64_t limit = 2ull * s->max_pairs;
+	int more = bpf_map_get_next_key(s->map[SFH_MAP_GUESTS], NULL, &next);
+
+	memset(s->mac_users, 0, SFH_MACS_BITS * sizeof(*s->mac_users));
+	while (more == 0 && limit--) {
+		key = next;
+		mac_used(s, key.mac);
+		more = bpf_map_get_next_key(s->map[SFH_MAP_GUESTS], &key, &next);
+	}
+	for (size_t i = 0; i < SFH_MACS_BITS; i++)
+		if (!s->mac_users[i] && s->macs->bits[i / 64] & 1ull << i % 64)
+			__atomic_fetch_and(&s->macs->bits[i / 64], ~(1ull << i % 64),
+					   __ATOMIC_RELEASE);
+	return 0;
+}
+
+/* A new window of the meter; it opens when `g` is written. */
+static int meter_restart(const struct sfh_steer *s, const struct sfh_guest_key *key,
+			 struct sfh_guest *g)
+{
+	static const struct sfh_meter zero;
+
+	g->meter_until_ns = sfh_now_ns() + SFH_METER_WINDOW_NS;
+	return update(s, SFH_MAP_METER, key, &zero);
 }
 
 static bool armed(const struct sfh_guest *g, const struct sfh_guest_state *st)
@@ -168,13 +218,15 @@ static void forget_pair(struct sfh_steer *s, const struct sfh_guest_key *key)
 		(void)forget(s, SFH_MAP_PARKED, &alias);
 	(void)forget(s, SFH_MAP_STATE, key);
 	(void)forget(s, SFH_MAP_COUNTERS, key);
+	(void)forget(s, SFH_MAP_METER, key);
 }
 
-static int create_pair(struct sfh_steer *s, const struct sfh_guest_key *key,
-		       const struct sfh_guest *g, struct sfh_error *err)
+static int create_pair(struct sfh_steer *s, const struct sfh_guest_key *key, struct sfh_guest *g,
+		       struct sfh_error *err)
 {
 	_cleanup_free_ struct sfh_counters *zero = calloc((size_t)s->cpus, sizeof(*zero));
 	struct sfh_guest_key alias = parked_key(key), owner;
+	static const struct sfh_meter no_meter;
 	struct sfh_guest_state state = {};
 	char buf[KEY_TEXT];
 	int r;
@@ -184,16 +236,23 @@ static int create_pair(struct sfh_steer *s, const struct sfh_guest_key *key,
 	r = update(s, SFH_MAP_STATE, key, &state);
 	if (r == 0)
 		r = update(s, SFH_MAP_COUNTERS, key, zero);
+	if (r == 0)
+		r = g->arm_on_first_frame ? meter_restart(s, key, g) :
+					    update(s, SFH_MAP_METER, key, &no_meter);
 	/* With one MAC on several VLANs the first pair gets the frames in the parking
 	 * VLAN, until sfh_steer_want_proof() says which one is really parked. */
 	if (r == 0 && lookup(s, SFH_MAP_PARKED, &alias, &owner) == -ENOENT)
 		r = update(s, SFH_MAP_PARKED, &alias, key);
 	if (r == 0)
 		r = map_standby(s, key, g->standby_ifindex, g->standby_kind, err);
-	if (r == 0 && (r = update(s, SFH_MAP_GUESTS, key, g)) < 0)
+	if (r == 0) {
+		mac_used(s, key->mac);
+		r = update(s, SFH_MAP_GUESTS, key, g);
+		if (r == 0)
+			return 0;
+		mac_unused(s, key->mac);
 		unmap_standby(s, key, g->standby_ifindex);
-	if (r == 0)
-		return 0;
+	}
 	forget_pair(s, key);
 	if (r == -E2BIG)
 		return sfh_err(err, r, "cannot steer %s: all %u steering entries are in use",
@@ -209,16 +268,19 @@ static int change_pair(struct sfh_steer *s, const struct sfh_guest_key *key,
 	int r;
 
 	if (armed(old, seen)) {
-		g->armed = 1;
 		/* Keep the trace of who armed it if that is still asked for. */
-		if (arm_on_first_frame && !old->armed)
-			g->armed = 0;
-		else
+		if (!arm_on_first_frame || old->armed == SFH_ARMED_BY_USER) {
+			g->armed = SFH_ARMED_BY_USER;
 			g->arm_on_first_frame = 0;
+		}
 	} else {
 		g->arm_on_first_frame = arm_on_first_frame;
-		if (arm_on_first_frame && !old->arm_on_first_frame)
+		if (arm_on_first_frame && !old->arm_on_first_frame) {
 			g->generation = next_generation(g->generation);
+			r = meter_restart(s, key, g);
+			if (r < 0)
+				return r;
+		}
 	}
 	r = map_standby(s, key, g->standby_ifindex, g->standby_kind, err);
 	if (r == 0)
@@ -234,15 +296,37 @@ static int change_pair(struct sfh_steer *s, const struct sfh_guest_key *key,
 	 * any more; its event has been sent, so it counts. */
 	if (old->arm_on_first_frame && !g->arm_on_first_frame && !g->armed &&
 	    lookup(s, SFH_MAP_STATE, key, &state) == 0 && state.seen_generation == g->generation) {
-		g->armed = 1;
+		g->armed = SFH_ARMED_BY_USER;
 		return write_guest(s, key, g, err);
 	}
+	return 0;
+}
+
+static int apply_policy(struct sfh_guest *g, const struct sfh_guest_key *key,
+			const struct sfh_standby_policy *policy, struct sfh_error *err)
+{
+	uint16_t proto = policy->vlan_proto ? policy->vlan_proto : ETH_P_8021Q;
+
+	if ((proto != ETH_P_8021Q && proto != ETH_P_8021AD) || policy->vlan_prio > 7)
+		return sfh_err(err, -EINVAL, "0x%04x, priority %u is no VLAN tag", proto,
+			       policy->vlan_prio);
+	g->flags = policy->spoofchk ? SFH_GUEST_SPOOFCHK : 0;
+	g->vlan_proto = key->vlan ? proto : 0;
+	g->vlan_tci = key->vlan ? (uint16_t)(policy->vlan_prio << 13 | key->vlan) : 0;
 	return 0;
 }
 
 int sfh_steer_stage(struct sfh_steer *s, const struct sfh_guest_key *key, uint32_t standby_ifindex,
 		    enum sfh_standby_kind kind, bool arm_on_first_frame, struct sfh_error *err)
 {
+	return sfh_steer_stage_as(s, key, standby_ifindex, kind, arm_on_first_frame, NULL, err);
+}
+
+int sfh_steer_stage_as(struct sfh_steer *s, const struct sfh_guest_key *key,
+		       uint32_t standby_ifindex, enum sfh_standby_kind kind, bool arm_on_first_frame,
+		       const struct sfh_standby_policy *policy, struct sfh_error *err)
+{
+	static const struct sfh_standby_policy none;
 	struct sfh_guest old, g = { .generation = 1, .arm_on_first_frame = arm_on_first_frame };
 	struct sfh_guest_state state;
 	char buf[KEY_TEXT];
@@ -262,6 +346,12 @@ int sfh_steer_stage(struct sfh_steer *s, const struct sfh_guest_key *key, uint32
 		g = old;
 	g.standby_ifindex = standby_ifindex;
 	g.standby_kind = (uint8_t)kind;
+	if (policy || r == -ENOENT) {
+		int bad = apply_policy(&g, key, policy ? policy : &none, err);
+
+		if (bad < 0)
+			return bad;
+	}
 	if (r == -ENOENT)
 		return create_pair(s, key, &g, err);
 	return change_pair(s, key, &old, &state, &g, arm_on_first_frame, err);
@@ -298,6 +388,7 @@ int sfh_steer_unstage(struct sfh_steer *s, const struct sfh_guest_key *key, stru
 		if (r < 0)
 			return sfh_err(err, r, "cannot forget the steering entry of %s: %s",
 				       key_text(key, buf), strerror(-r));
+		mac_unused(s, key->mac);
 		unmap_standby(s, key, g.standby_ifindex);
 	}
 	forget_pair(s, key);
@@ -316,10 +407,22 @@ int sfh_steer_arm(struct sfh_steer *s, const struct sfh_guest_key *key, struct s
 
 	if (r < 0 || armed(&g, &state))
 		return r;
-	g.armed = 1;
+	g.armed = SFH_ARMED_BY_USER;
 	g.arm_on_first_frame = 0;
 	g.generation = next_generation(g.generation);
-	return write_guest(s, key, &g, err);
+	r = meter_restart(s, key, &g);
+	return r < 0 ? r : write_guest(s, key, &g, err);
+}
+
+void sfh_steer_settle(struct sfh_steer *s, const struct sfh_event *ev)
+{
+	struct sfh_guest g;
+
+	if (ev->type != SFH_EVENT_ARMED || lookup(s, SFH_MAP_GUESTS, &ev->key, &g) < 0 ||
+	    g.generation != ev->generation || g.armed || !g.arm_on_first_frame)
+		return;
+	g.armed = SFH_ARMED_BY_FRAME;
+	(void)update(s, SFH_MAP_GUESTS, &ev->key, &g); /* else the slower way goes on */
 }
 
 int sfh_steer_disarm(struct sfh_steer *s, const struct sfh_guest_key *key, struct sfh_error *err)
@@ -372,6 +475,8 @@ static void sum(struct sfh_counters *to, const struct sfh_counters *c)
 	to->foreign_source_frames += c->foreign_source_frames;
 	to->reflected_drops += c->reflected_drops;
 	to->parked_drops += c->parked_drops;
+	to->spoofed_drops += c->spoofed_drops;
+	to->vlan_drops += c->vlan_drops;
 }
 
 int sfh_steer_get(struct sfh_steer *s, const struct sfh_guest_key *key, struct sfh_pair_view *ret)
@@ -379,6 +484,7 @@ int sfh_steer_get(struct sfh_steer *s, const struct sfh_guest_key *key, struct s
 	_cleanup_free_ struct sfh_counters *c = calloc((size_t)s->cpus, sizeof(*c));
 	struct sfh_guest_state st;
 	struct sfh_pair_view v;
+	struct sfh_meter meter;
 	struct sfh_guest g;
 	int r;
 
@@ -387,6 +493,8 @@ int sfh_steer_get(struct sfh_steer *s, const struct sfh_guest_key *key, struct s
 	r = read_pair(s, key, &g, &st);
 	if (r == 0)
 		r = lookup(s, SFH_MAP_COUNTERS, key, c);
+	if (r == 0)
+		r = lookup(s, SFH_MAP_METER, key, &meter);
 	if (r < 0)
 		return r;
 	v = (struct sfh_pair_view){
@@ -401,8 +509,12 @@ int sfh_steer_get(struct sfh_steer *s, const struct sfh_guest_key *key, struct s
 		.first_frame_ns = st.seen_generation == g.generation ? st.first_frame_ns : 0,
 		.last_frame_ns = st.last_frame_ns,
 		.proof_ns = st.proof_ns,
+		.policy = { .spoofchk = g.flags & SFH_GUEST_SPOOFCHK, .vlan_proto = g.vlan_proto,
+			    .vlan_prio = (uint8_t)(g.vlan_tci >> 13) },
+		.meter_until_ns = g.meter_until_ns,
+		.meter = meter,
 	};
-	v.armed_by_frame = v.armed && !g.armed;
+	v.armed_by_frame = v.armed && g.armed != SFH_ARMED_BY_USER;
 	v.arm_on_first_frame = g.arm_on_first_frame && !v.armed;
 	for (int i = 0; i < s->cpus; i++)
 		sum(&v.counters, &c[i]);

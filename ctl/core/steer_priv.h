@@ -13,10 +13,12 @@
 	X(GUESTS, "sfh_guests", true)                                                              \
 	X(STATE, "sfh_state", true)                                                                \
 	X(COUNTERS, "sfh_counters", true)                                                          \
+	X(METER, "sfh_meter", true)                                                                \
 	X(STANDBY, "sfh_standby", true)                                                            \
 	X(PARKED, "sfh_parked", true)                                                              \
 	X(DEVMAP, "sfh_devmap", true)                                                              \
 	X(PORTS, "sfh_ports", false)                                                               \
+	X(MACS, "sfh_macs", false)                                                                 \
 	X(META, "sfh_meta", false)                                                                 \
 	X(DROPS, "sfh_drops", false)                                                               \
 	X(EVENTS, "sfh_events", false)
@@ -43,11 +45,18 @@ struct sfh_steer {
 	struct pf_xdp *pf_xdp;
 	struct standby_tc *standby_tc;
 	int prog_pf_tc, prog_pf_xdp, prog_from_guest, prog_to_guest;
+	struct sfh_macs *macs; /* sfh_macs, mapped */
+	uint16_t *mac_users;   /* of each of its bits: pairs that need it */
 	struct ring_buffer *ring;
 	int (*cb)(const struct sfh_event *ev, void *ctx); /* during dispatch */
 	void *cb_ctx;
 };
 
+/* steer_pair.c: counts what is staged and writes sfh_macs anew. */
+int sfh_steer_macs_fill(struct sfh_steer *s);
+/* An event says that the guest's first frame armed the pair: the programs need not
+ * compare generations any more. */
+void sfh_steer_settle(struct sfh_steer *s, const struct sfh_event *ev);
 int sfh_steer_writable(const struct sfh_steer *s, struct sfh_error *err);
 /* The last warning libbpf gave in this thread since the previous call, without
  * newline; "" if none. Valid until the next libbpf call. */

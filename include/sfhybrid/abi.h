@@ -10,7 +10,8 @@
  *   sfh_guests    user space    what is wanted of a pair
  *   sfh_state     BPF           what was seen of it
  *   sfh_counters  BPF           per CPU
- *   sfh_standby, sfh_parked, sfh_devmap, sfh_ports, sfh_meta   user space
+ *   sfh_meter     BPF           user space only puts it back to zero
+ *   sfh_standby, sfh_parked, sfh_devmap, sfh_ports, sfh_macs, sfh_meta   user space
  *   sfh_drops     BPF           per CPU
  *
  * and the two sides meet in generation numbers: user space bumps
@@ -33,7 +34,7 @@
 /* In sfh_meta. Raise the version with every change of a struct, a map or the
  * meaning of a field: user space refuses pins of any other version. */
 #define SFH_ABI_MAGIC	0x53464859u /* "SFHY" */
-#define SFH_ABI_VERSION 1u
+#define SFH_ABI_VERSION 2u
 
 #define SFH_PIN_DIR	   "sfhybrid" /* below the bpffs mount */
 #define SFH_MAX_PAIRS	   16384      /* default size of the maps with one entry per pair */
@@ -42,6 +43,7 @@
 #define SFH_PARK_VLAN	   4094 /* default */
 #define SFH_VLAN_MAX	   4094
 #define SFH_DROP_SLOTS	   32 /* sfh_drops has room for reasons to come */
+#define SFH_METER_WINDOW_NS 30000000000ull /* how long a switch is metered */
 
 /* A pair: a guest's NIC on a PF. Key of sfh_guests, sfh_state, sfh_counters. */
 struct sfh_guest_key {
@@ -58,15 +60,35 @@ enum sfh_standby_kind {
 	_SFH_STANDBY_MAX
 };
 
+enum sfh_armed {
+	SFH_ARMED_NOT = 0,
+	SFH_ARMED_BY_USER = 1,
+	/* Its first frame did, and user space has taken note: from then on the programs
+	 * need not look at sfh_state for every frame. */
+	SFH_ARMED_BY_FRAME = 2,
+};
+
+enum sfh_guest_flags {
+	/* Source addresses other than the pair's are dropped on its standby leg, as the
+	 * VF drops them. */
+	SFH_GUEST_SPOOFCHK = 1 << 0,
+};
+
 /* sfh_guests: exists = staged. */
 struct sfh_guest {
 	__u32 standby_ifindex; /* 0: not known yet */
 	__u8 standby_kind;     /* enum sfh_standby_kind */
-	__u8 armed;	       /* user space armed it */
+	__u8 armed;	       /* enum sfh_armed */
 	__u8 arm_on_first_frame;
-	__u8 _pad;
+	__u8 flags;		/* enum sfh_guest_flags */
 	__u32 generation;	/* never 0; see above */
 	__u32 proof_generation; /* 0: no proof wanted; else one that state has not got yet */
+	/* The port VLAN, 0, 0: none. The guest knows nothing of it: its frames get the tag,
+	 * frames to it must have it and lose it. Its VLAN is the key's. */
+	__u16 vlan_proto; /* 0x8100 or 0x88a8 */
+	__u16 vlan_tci;	  /* with the priority */
+	__u32 _pad;
+	__u64 meter_until_ns; /* sfh_meter is kept until then (CLOCK_MONOTONIC) */
 };
 
 enum sfh_ip4_source {
@@ -86,6 +108,40 @@ struct sfh_guest_state {
 	__u32 ip4_source;	/* enum sfh_ip4_source */
 };
 
+/* sfh_meter: when frames passed, for SFH_METER_WINDOW_NS from the moment at which a
+ * pair was armed or told to arm itself: what a switch to the standby leg costs.
+ * A gap is the time between two frames in one direction. gaps[0] counts those under
+ * 2 us, gaps[i] those of 2^(i+10) ns and more, under 2^(i+11). Several CPUs may
+ * write at once: a count may be lost, a time never. */
+#define SFH_METER_GAPS 32
+#define SFH_METER_GAP_SHIFT 10
+struct sfh_meter_leg {
+	__u64 first_ns, last_ns; /* CLOCK_MONOTONIC, 0: no frame */
+	__u64 frames;
+	__u64 longest_ns;	/* the longest gap */
+	__u64 longest_end_ns;	/* the frame that ended it */
+	__u32 gaps[SFH_METER_GAPS];
+};
+struct sfh_meter {
+	struct sfh_meter_leg to_guest, from_guest;
+};
+
+/* sfh_macs: bit sfh_mac_bit(mac) is set if some pair may have this MAC. It spares
+ * the lookups for all the frames that are nobody's. User space maps it. */
+#define SFH_MACS_BITS (1u << 19)
+struct sfh_macs {
+	__u64 bits[SFH_MACS_BITS / 64];
+};
+
+static inline __u32 sfh_mac_bit(const __u8 *mac)
+{
+	__u32 h = (__u32)mac[2] << 24 | (__u32)mac[3] << 16 | (__u32)mac[4] << 8 | mac[5];
+
+	h ^= (__u32)mac[0] << 8 | mac[1];
+	h *= 0x9e3779b1u; /* Knuth's multiplicative hash, 2^32 / golden ratio */
+	return h >> 13;
+}
+
 /* sfh_counters, per CPU. Each frame is counted once in each field it belongs to,
  * whether XDP or tc handled it. Bytes are frame lengths without FCS; tc adds a
  * tag that the NIC has already stripped from the data. */
@@ -99,6 +155,8 @@ struct sfh_counters {
 	__u64 foreign_source_frames; /* sent by the guest with another source MAC; passed */
 	__u64 reflected_drops;	     /* came back from the wire with the guest as source */
 	__u64 parked_drops;	     /* came in the parking VLAN with the guest as source */
+	__u64 spoofed_drops;	     /* sent with another source MAC, spoofchk is on */
+	__u64 vlan_drops;	     /* not of the pair's port VLAN, in either direction */
 };
 
 /* skb->mark of a frame that a guest sent on its macvtap, unless it has a mark.
@@ -160,7 +218,11 @@ struct sfh_event {
 	X(1, REFLECTED, "reflected",                                                               \
 	  "source is a guest running here: the NIC or the network sent its frame back")            \
 	X(2, PARKED, "parked", "a guest's frame in the parking VLAN: its VF is not in use yet")    \
-	X(3, EVENT_LOST, "event-lost", "no frame: an event found the ring buffer full")
+	X(3, EVENT_LOST, "event-lost", "no frame: an event found the ring buffer full")            \
+	X(4, SPOOFED, "spoofed-source",                                                            \
+	  "a guest sent with a source address that is not its own, and spoofchk is on")            \
+	X(5, VLAN, "vlan",                                                                         \
+	  "not of the guest's port VLAN: for it with another tag or none, or tagged by itself")
 
 enum sfh_drop {
 #define X(num, id, name, text) SFH_DROP_##id = num,
@@ -170,9 +232,11 @@ enum sfh_drop {
 };
 
 _Static_assert(sizeof(struct sfh_guest_key) == 12, "no padding in a hash key");
-_Static_assert(sizeof(struct sfh_guest) == 16, "abi");
+_Static_assert(sizeof(struct sfh_guest) == 32, "abi");
+_Static_assert(__builtin_offsetof(struct sfh_guest, meter_until_ns) == 24, "abi");
+_Static_assert(sizeof(struct sfh_meter_leg) == 168, "abi");
 _Static_assert(sizeof(struct sfh_guest_state) == 40, "abi");
-_Static_assert(sizeof(struct sfh_counters) == 72, "abi");
+_Static_assert(sizeof(struct sfh_counters) == 88, "abi");
 _Static_assert(sizeof(struct sfh_port) == 8, "abi");
 _Static_assert(sizeof(struct sfh_meta) == 16, "abi");
 _Static_assert(sizeof(struct sfh_event) == 32, "abi");

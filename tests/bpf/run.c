@@ -25,15 +25,16 @@ void bench_fini(void)
 	sfh_steer_close(&T.s);
 }
 
-static void unchanged(const struct frame *f, const uint8_t *out, uint32_t len)
+static void came_out_as(const struct frame *want, const uint8_t *out, uint32_t len)
 {
 	struct frame got = { .len = len };
 
 	memcpy(got.b, out, len);
-	cr_assert_frame(got, *f);
+	cr_assert_frame(got, *want);
 }
 
-int run_skb(int prog, uint32_t ifindex, uint32_t gso_segs, const struct frame *f)
+int run_skb_to(int prog, uint32_t ifindex, uint32_t gso_segs, const struct frame *f,
+	       const struct frame *want)
 {
 	struct __sk_buff ctx = { .ifindex = ifindex, .gso_segs = gso_segs };
 	uint8_t out[sizeof(f->b) + 64];
@@ -44,11 +45,16 @@ int run_skb(int prog, uint32_t ifindex, uint32_t gso_segs, const struct frame *f
 
 	r = bpf_prog_test_run_opts(prog, &o);
 	cr_assert_eq(r, 0, "test_run of %zu bytes: %s", f->len, strerror(-r));
-	unchanged(f, out, o.data_size_out);
+	came_out_as(want, out, o.data_size_out);
 	return (int)o.retval;
 }
 
-static enum verdict run_xdp(uint32_t ifindex, const struct frame *f)
+int run_skb(int prog, uint32_t ifindex, uint32_t gso_segs, const struct frame *f)
+{
+	return run_skb_to(prog, ifindex, gso_segs, f, f);
+}
+
+static enum verdict run_xdp(uint32_t ifindex, const struct frame *f, const struct frame *want)
 {
 	struct xdp_md ctx = { .data_end = (uint32_t)f->len, .ingress_ifindex = ifindex };
 	uint8_t out[sizeof(f->b) + 64];
@@ -59,7 +65,7 @@ static enum verdict run_xdp(uint32_t ifindex, const struct frame *f)
 
 	r = bpf_prog_test_run_opts(T.s->prog_pf_xdp, &o);
 	cr_assert_eq(r, 0, "test_run of %zu bytes: %s", f->len, strerror(-r));
-	unchanged(f, out, o.data_size_out);
+	came_out_as(want, out, o.data_size_out);
 	switch (o.retval) {
 	case XDP_PASS:
 		return PASS;
@@ -75,11 +81,17 @@ static enum verdict run_xdp(uint32_t ifindex, const struct frame *f)
 
 enum verdict run_pf(enum hook hook, uint32_t ifindex, const struct frame *f)
 {
+	return run_pf_to(hook, ifindex, f, f);
+}
+
+enum verdict run_pf_to(enum hook hook, uint32_t ifindex, const struct frame *f,
+		       const struct frame *want)
+{
 	int r;
 
 	if (hook == HOOK_XDP)
-		return run_xdp(ifindex, f);
-	r = run_skb(T.s->prog_pf_tc, ifindex, 0, f);
+		return run_xdp(ifindex, f, want);
+	r = run_skb_to(T.s->prog_pf_tc, ifindex, 0, f, want);
 	switch (r) {
 	case TC_ACT_UNSPEC:
 		return PASS;
@@ -159,5 +171,7 @@ void expect_counters(const struct sfh_guest_key *key, struct sfh_counters want)
 	CHECK(foreign_source_frames);
 	CHECK(reflected_drops);
 	CHECK(parked_drops);
+	CHECK(spoofed_drops);
+	CHECK(vlan_drops);
 #undef CHECK
 }

@@ -19,8 +19,11 @@ extern struct bench T;
 void bench_init(void);
 void bench_fini(void);
 
-/* The PF's program of this hook sees the frame on a device. Fails the test if the
- * frame was changed. */
+/* The PF's program of this hook sees the frame on a device. Fails the test unless the
+ * frame comes out as `want`. */
+enum verdict run_pf_to(enum hook hook, uint32_t ifindex, const struct frame *f,
+		       const struct frame *want);
+/* Fails the test if the frame was changed. */
 enum verdict run_pf(enum hook hook, uint32_t ifindex, const struct frame *f);
 #define expect(hook, wanted, ...)                                                                  \
 	do {                                                                                       \
@@ -33,7 +36,9 @@ void run_from_guest(uint32_t ifindex, const struct frame *f);
 /* The same many times in a process of its own, which exits 0 then. */
 pid_t flood_from_guest(uint32_t ifindex, const struct frame *f, int times);
 void run_to_guest(uint32_t ifindex, const struct frame *f);
-/* Raw: returns the program's value. */
+/* Raw: returns the program's value; the frame must come out as `want`. */
+int run_skb_to(int prog, uint32_t ifindex, uint32_t gso_segs, const struct frame *f,
+	       const struct frame *want);
 int run_skb(int prog, uint32_t ifindex, uint32_t gso_segs, const struct frame *f);
 
 void stage(const struct sfh_guest_key *key, uint32_t standby, enum sfh_standby_kind kind,

@@ -40,7 +40,7 @@ Test(frame, every_length_of_a_tagged_frame)
 	for (f.len = 0; f.len <= 18; f.len++)
 		cr_assert_eq(parse(&f, 0, 0, &got),
 			     f.len < 14	  ? SFH_PARSED_SHORT :
-			     f.len < 18 ? SFH_PARSED_OTHER :
+			     f.len < 18 ? SFH_PARSED_CUT :
 					  SFH_PARSED,
 			     "%zu bytes", f.len);
 	cr_assert_eq(got.vlan, 7);
@@ -57,7 +57,11 @@ Test(frame, tag_outside_the_data)
 	cr_assert_eq(parse(&f, SFH_ETH_P_8021Q, 0x6007, &got), SFH_PARSED);
 	cr_assert_eq(got.vlan, 7);
 	cr_assert_eq(got.l3, 14);
-	cr_assert_eq(parse(&f, SFH_ETH_P_8021AD, 7, &got), SFH_PARSED_OTHER);
-	cr_assert_eq(parse(&tagged, SFH_ETH_P_8021Q, 7, &got), SFH_PARSED_OTHER);
+	cr_assert_eq(got.tpid, SFH_ETH_P_8021Q);
+	cr_assert_eq(parse(&f, SFH_ETH_P_8021AD, 7, &got), SFH_PARSED);
+	cr_assert_eq(got.tpid, SFH_ETH_P_8021AD);
+	cr_assert_eq(parse(&tagged, SFH_ETH_P_8021Q, 7, &got), SFH_PARSED);
+	cr_assert_eq(got.vlan, 7, "the outer one");
+	cr_assert_eq(got.proto, SFH_ETH_P_8021Q, "the inner one follows");
 	cr_assert_eq(memcmp(got.src, f.b + 6, 6), 0);
 }
