@@ -90,6 +90,10 @@ void sfh_agent_connect(struct sfh_agent *a);
 /* Loop: for guests that were found running: have they negotiated STANDBY? The
  * answers come as SFH_EV_NEGOTIATED. */
 void sfh_agent_ask_negotiated(struct sfh_agent *a);
+/* kernel.c: what the datapath has of a pair. */
+int sfh_agent_pair_view(struct sfh_agent *a, const struct sfh_pair *p, struct sfh_pair_view *ret);
+/* meter.c: adds to a switch's record what the datapath saw of it, later. */
+void sfh_agent_meter_later(struct sfh_agent *a, int64_t id, const struct sfh_switch *sw);
 /* Worker: the connection, held until _put(); NULL and a sentence without one. */
 struct sfh_virt *sfh_agent_virt_get(struct sfh_agent *a, struct sfh_error *err);
 void sfh_agent_virt_put(struct sfh_agent *a);

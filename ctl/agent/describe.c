@@ -53,6 +53,8 @@ static void fill(const struct sfh_netdef *def, const struct sfh_domdesc *desc,
 								    : SFH_REASON_NONE,
 	};
 	fill_wish(&set, nic, &ret->wish);
+	if (ret->wish.what & SFH_VF_VLAN) /* both legs are in it */
+		ret->vlan = ret->wish.cfg.vlan;
 	if (vf)
 		ret->vf = vf->bdf;
 	(void)sfh_strcpy(ret->network, sizeof(ret->network), nic->network);

@@ -194,12 +194,17 @@ static void on_switched(void *ctx, const struct sfh_switch *sw)
 {
 	struct sfh_agent *a = ctx;
 	struct sfh_error err = { 0 };
+	int64_t id = 0;
 
 	sfh_agent_log(sw->ok ? LOG_INFO : LOG_WARNING, "%s: %s, cause %s, %.1f ms%s%s",
 		      sw->domain_name, sw->to_vf ? "to-vf" : "to-standby", sw->cause,
 		      (double)(sw->end_ns - sw->begin_ns) / 1e6, sw->ok ? "" : ", failed: ", sw->error);
-	if (a->history && sfh_history_add(a->history, sw, &err) < 0)
+	if (!a->history)
+		return;
+	if (sfh_history_add(a->history, sw, &id, &err) < 0)
 		sfh_agent_log(LOG_WARNING, "history: %s", err.text);
+	else if (sw->ok)
+		sfh_agent_meter_later(a, id, sw);
 }
 
 static void on_log(void *ctx, int priority, const char *text)

@@ -141,15 +141,33 @@ static int standby_attach(void *ctx, struct sfh_pair *p, struct sfh_error *err)
 			  sfh_steer_standby_attach(a->steer, (uint32_t)link.ifindex, p->kind, err));
 }
 
+/* The standby leg enforces what the VF does. What nobody asked for is what the VF had
+ * before it was leased; before the first lease, the kernel's default. */
+static struct sfh_standby_policy policy_of(const struct sfh_pair *p)
+{
+	struct sfh_standby_policy policy = { .spoofchk = true };
+
+	if (p->wish.what & SFH_VF_SPOOFCHK)
+		policy.spoofchk = p->wish.cfg.spoofchk;
+	else if (p->has_lease && p->lease.orig.known & SFH_VF_SPOOFCHK)
+		policy.spoofchk = p->lease.orig.spoofchk;
+	if (p->wish.what & SFH_VF_QOS)
+		policy.vlan_prio = (uint8_t)p->wish.cfg.qos;
+	if (p->wish.what & SFH_VF_PROTO)
+		policy.vlan_proto = p->wish.cfg.proto;
+	return policy;
+}
+
 static int stage(void *ctx, const struct sfh_pair *p, struct sfh_error *err)
 {
 	struct sfh_agent *a = ctx;
 	struct sfh_guest_key key = key_of(p);
+	struct sfh_standby_policy policy = policy_of(p);
 
 	return WITH_STEER(a, err,
-			  sfh_steer_stage(a->steer, &key, (uint32_t)p->standby_ifindex,
-					  p->standby_ifindex ? p->kind : SFH_STANDBY_NONE, true,
-					  err));
+			  sfh_steer_stage_as(a->steer, &key, (uint32_t)p->standby_ifindex,
+					     p->standby_ifindex ? p->kind : SFH_STANDBY_NONE, true,
+					     &policy, err));
 }
 
 static int arm(void *ctx, const struct sfh_pair *p, struct sfh_error *err)
@@ -180,7 +198,7 @@ static int unstage(void *ctx, const struct sfh_pair *p, struct sfh_error *err)
 	return WITH_STEER(a, err, sfh_steer_unstage(a->steer, &key, err));
 }
 
-static int view(struct sfh_agent *a, const struct sfh_pair *p, struct sfh_pair_view *ret)
+int sfh_agent_pair_view(struct sfh_agent *a, const struct sfh_pair *p, struct sfh_pair_view *ret)
 {
 	struct sfh_guest_key key = key_of(p);
 
@@ -190,7 +208,7 @@ static int view(struct sfh_agent *a, const struct sfh_pair *p, struct sfh_pair_v
 static int seen(void *ctx, const struct sfh_pair *p, struct sfh_pair_seen *ret)
 {
 	struct sfh_pair_view v;
-	int r = view(ctx, p, &v);
+	int r = sfh_agent_pair_view(ctx, p, &v);
 
 	if (r == 0)
 		*ret = (struct sfh_pair_seen){ .first_frame = v.last_frame_ns != 0,
@@ -212,7 +230,7 @@ static int probe(void *ctx, const struct sfh_pair *p)
 	uint8_t arp[SFH_PROBE_FRAME_LEN], ns[SFH_PROBE_NS_LEN];
 	struct sfh_pair_view v;
 	struct sfh_link pf;
-	int r = view(a, p, &v);
+	int r = sfh_agent_pair_view(a, p, &v);
 
 	if (r == 0)
 		r = sfh_nl_link_get(a->nl, p->pf, &pf, NULL);

@@ -6,6 +6,7 @@
 
 #include "ctl/cli/cli.h"
 #include "ctl/core/ledger.h"
+#include "ctl/core/meter.h"
 #include "ctl/core/steer.h"
 #include "ctl/core/sysfs.h"
 #include "ctl/core/vfwish.h"
@@ -164,18 +165,21 @@ static void add_datapath(struct gather *g, const struct sfh_ledger_pair *row, js
 {
 	struct sfh_guest_key key = { .pf_ifindex = (__u32)row->pf_ifindex, .vlan = row->vlan };
 	struct sfh_pair_view v;
+	uint64_t window;
+	json_t *meter;
 
 	memcpy(key.mac, row->mac.b, 6);
 	if (!g->steer || sfh_steer_get(g->steer, &key, &v) < 0)
 		return;
 	(void)json_object_set_new(pair, "armed", json_boolean(v.armed));
-	(void)json_object_set_new(
-		pair, "counters",
-		json_pack("{s:I, s:I, s:I, s:I}", "to_standby_frames",
-			  (json_int_t)v.counters.to_standby_frames, "from_standby_frames",
-			  (json_int_t)v.counters.from_standby_frames, "from_wire_frames",
-			  (json_int_t)v.counters.from_wire_frames, "reflected_drops",
-			  (json_int_t)v.counters.reflected_drops));
+	(void)json_object_set_new(pair, "counters", sfh_counters_json(&v.counters));
+	window = v.meter_until_ns - SFH_METER_WINDOW_NS;
+	meter = v.meter_until_ns ? sfh_meter_json(&v.meter, window) : NULL;
+	if (!meter)
+		return;
+	(void)json_object_set_new(meter, "began_ms_ago",
+				  json_real((double)(sfh_now_ns() - window) / 1e6));
+	(void)json_object_set_new(pair, "meter", meter);
 }
 
 static int add_pair(void *ctx, const struct sfh_ledger_pair *row)
@@ -230,6 +234,46 @@ static void print_refused(const json_t *pf)
 				     "", str(pf, "dev"), num(vf, "vf"), json_string_value(name));
 }
 
+static double real(const json_t *o, const char *key)
+{
+	return json_number_value(json_object_get(o, key));
+}
+
+/* What was dropped of a pair's frames and, for a while after a switch to it, how its
+ * standby leg was used. */
+static void print_datapath(const json_t *pair)
+{
+	static const struct {
+		const char *counter, *name;
+	} drops[] = { { "reflected_drops", "reflected" },
+		      { "parked_drops", "parked" },
+		      { "spoofed_drops", "spoofed-source" },
+		      { "vlan_drops", "vlan" } };
+	const json_t *counters = json_object_get(pair, "counters");
+	const json_t *meter = json_object_get(pair, "meter");
+	const json_t *to = json_object_get(meter, "to_guest");
+	const json_t *from = json_object_get(meter, "from_guest");
+	unsigned shown = 0;
+
+	for (size_t i = 0; i < SFH_ARRAY_SIZE(drops); i++) {
+		json_int_t n = json_integer_value(json_object_get(counters, drops[i].counter));
+
+		if (!n)
+			continue;
+		if (!shown)
+			(void)printf("%-20s %s dropped:", "", str(pair, "mac"));
+		(void)printf("%s %" JSON_INTEGER_FORMAT " %s", shown++ ? "," : "", n, drops[i].name);
+	}
+	if (shown)
+		(void)printf("\n");
+	if (meter && real(meter, "began_ms_ago") < (double)SFH_METER_WINDOW_NS / 1e6)
+		(void)printf("%-20s %s standby leg armed %.1f s ago; to the guest %d frames, longest gap "
+			     "%.1f ms; from it %d, %.1f ms\n",
+			     "", str(pair, "mac"), real(meter, "began_ms_ago") / 1e3,
+			     num(to, "frames"), real(to, "longest_gap_ms"), num(from, "frames"),
+			     real(from, "longest_gap_ms"));
+}
+
 static void print_table(const json_t *networks, const json_t *pairs, bool agent)
 {
 	size_t i, k;
@@ -263,6 +307,7 @@ static void print_table(const json_t *networks, const json_t *pairs, bool agent)
 			     str(p, "mac"), str(p, "network"), str(p, "state"), str(p, "leg"),
 			     str(p, "vf")[0] ? str(p, "vf") : "-", str(p, "standby"),
 			     strcmp(why, "none") == 0 ? "-" : why);
+		print_datapath(p);
 	}
 	(void)fflush(stdout);
 }
@@ -273,6 +318,7 @@ static int once(struct sfh_cli *cli)
 	struct sfh_steer_config cfg = { .bpffs = cli->env.bpffs, .read_only = true };
 	struct sfh_error err = { 0 };
 	bool agent = sfh_cli_agent_alive(cli);
+	json_t *drops = NULL;
 	char path[256];
 	int r;
 
@@ -284,6 +330,7 @@ static int once(struct sfh_cli *cli)
 	g.pairs = json_array();
 	if (r == 0) {
 		(void)sfh_steer_open(&cfg, &g.steer, NULL); /* none: no counters */
+		drops = g.steer ? sfh_drops_json(g.steer) : json_object();
 		(void)sfh_ledger_networks(g.ledger, add_network, &g);
 		(void)sfh_ledger_pfs(g.ledger, add_pf, &g);
 		(void)sfh_ledger_pairs(g.ledger, add_pair, &g);
@@ -293,15 +340,18 @@ static int once(struct sfh_cli *cli)
 	if (g.network && json_array_size(g.networks) == 0) {
 		json_decref(g.networks);
 		json_decref(g.pairs);
+		json_decref(drops);
 		return sfh_cli_fail(cli, "no hybrid network '%s' is up; 'sfhybrid-ctl list' shows what is",
 				    g.network);
 	}
 	if (cli->json)
-		return sfh_cli_print_json(json_pack("{s:b, s:o, s:o}", "agent", agent, "networks",
-						    g.networks, "pairs", g.pairs));
+		return sfh_cli_print_json(json_pack("{s:b, s:o, s:o, s:o}", "agent", agent,
+						    "networks", g.networks, "pairs", g.pairs, "drops",
+						    drops ? drops : json_object()));
 	print_table(g.networks, g.pairs, agent);
 	json_decref(g.networks);
 	json_decref(g.pairs);
+	json_decref(drops);
 	return SFH_EXIT_OK;
 }
 

@@ -25,6 +25,7 @@ static int user_version(sqlite3 *db, int *ret)
 	return SQLITE_OK;
 }
 
+/* Runs `ddl` and stamps the schema. */
 static int create_schema(sqlite3 *db, int schema, const char *ddl)
 {
 	char stamp[64];
@@ -37,8 +38,8 @@ static int create_schema(sqlite3 *db, int schema, const char *ddl)
 	return rc == SQLITE_OK ? sqlite3_exec(db, stamp, NULL, NULL, NULL) : rc;
 }
 
-int sfh_db_open(const char *path, bool writable, int schema, const char *ddl, const char *what,
-		sqlite3 **ret, struct sfh_error *err)
+int sfh_db_open(const char *path, bool writable, int schema, const char *ddl, const char *upgrade,
+		const char *what, sqlite3 **ret, struct sfh_error *err)
 {
 	_cleanup_(sfh_db_closep) sqlite3 *db = NULL;
 	int flags = SQLITE_OPEN_FULLMUTEX, version = 0, rc;
@@ -60,6 +61,8 @@ int sfh_db_open(const char *path, bool writable, int schema, const char *ddl, co
 		rc = user_version(db, &version);
 	if (rc == SQLITE_OK && version == 0 && writable)
 		rc = create_schema(db, schema, ddl);
+	else if (rc == SQLITE_OK && version == schema - 1 && writable && upgrade)
+		rc = create_schema(db, schema, upgrade);
 	else if (rc == SQLITE_OK && version != schema)
 		return sfh_err(err, -EPROTO,
 			       "the %s at %s has schema %d, this version knows %d: use the version "

@@ -9,9 +9,10 @@
 
 /* Opens path; when writable creates it (0600) with `ddl` and stamps `schema`
  * as PRAGMA user_version. -ENOENT: not writable and absent. -EPROTO: stamped
- * with another version. `what` names the database in sentences. */
-int sfh_db_open(const char *path, bool writable, int schema, const char *ddl, const char *what,
-		sqlite3 **ret, struct sfh_error *err);
+ * with another version. `upgrade` (may be NULL) is what makes the previous schema
+ * this one; a writer runs it. `what` names the database in sentences. */
+int sfh_db_open(const char *path, bool writable, int schema, const char *ddl, const char *upgrade,
+		const char *what, sqlite3 **ret, struct sfh_error *err);
 
 /* Prepares sql and binds the arguments as `types` says: 's' const char *,
  * 'i' int, 'l' int64_t. Sets *ret; the caller finalizes. */

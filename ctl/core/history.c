@@ -13,8 +13,12 @@ static const char ddl[] =
 	"CREATE TABLE switches (id INTEGER PRIMARY KEY, wall_ms INT NOT NULL, domain TEXT NOT NULL,"
 	"  domain_name TEXT NOT NULL, network TEXT NOT NULL, mac TEXT NOT NULL,"
 	"  direction TEXT NOT NULL, cause TEXT NOT NULL, vf_bdf TEXT NOT NULL, ok INT NOT NULL,"
-	"  error TEXT NOT NULL, total_us INT NOT NULL, steps TEXT NOT NULL);"
+	"  error TEXT NOT NULL, total_us INT NOT NULL, steps TEXT NOT NULL,"
+	"  meter TEXT NOT NULL DEFAULT '');"
 	"CREATE INDEX switches_domain ON switches (domain_name);";
+
+/* Schema 1 had no meter. */
+static const char upgrade[] = "ALTER TABLE switches ADD COLUMN meter TEXT NOT NULL DEFAULT '';";
 
 int sfh_history_open(const char *path, bool writable, struct sfh_history **ret,
 		     struct sfh_error *err)
@@ -24,7 +28,7 @@ int sfh_history_open(const char *path, bool writable, struct sfh_history **ret,
 
 	if (!h)
 		return sfh_err(err, -ENOMEM, "out of memory");
-	r = sfh_db_open(path, writable, SFH_HISTORY_SCHEMA, ddl, "history", &h->db, err);
+	r = sfh_db_open(path, writable, SFH_HISTORY_SCHEMA, ddl, upgrade, "history", &h->db, err);
 	if (r < 0) {
 		free(h);
 		return r;
@@ -42,10 +46,12 @@ void sfh_history_close(struct sfh_history **history)
 	*history = NULL;
 }
 
-int sfh_history_add(struct sfh_history *h, const struct sfh_switch *sw, struct sfh_error *err)
+int sfh_history_add(struct sfh_history *h, const struct sfh_switch *sw, int64_t *ret_id,
+		    struct sfh_error *err)
 {
 	char mac[SFH_MAC_STRLEN], steps[512] = "";
 	size_t used = 0;
+	int r;
 
 	for (unsigned i = 0; i < sw->nsteps && used < sizeof(steps); i++) {
 		double ms = (double)(sw->steps[i].at_ns - sw->begin_ns) / 1e6;
@@ -54,12 +60,19 @@ int sfh_history_add(struct sfh_history *h, const struct sfh_switch *sw, struct s
 
 		used += n > 0 ? (size_t)n : 0;
 	}
-	return sfh_db_run(h->db, err,
-			  "INSERT INTO switches VALUES (NULL,?,?,?,?,?,?,?,?,?,?,?,?)",
-			  "lsssssssisls", (int64_t)sw->wall_ms, sw->domain, sw->domain_name,
-			  sw->network, sfh_mac_format(&sw->mac, mac),
-			  sw->to_vf ? "to-vf" : "to-standby", sw->cause, sw->vf_bdf, sw->ok,
-			  sw->error, (int64_t)((sw->end_ns - sw->begin_ns) / 1000), steps);
+	r = sfh_db_run(h->db, err, "INSERT INTO switches VALUES (NULL,?,?,?,?,?,?,?,?,?,?,?,?,'')",
+		       "lsssssssisls", (int64_t)sw->wall_ms, sw->domain, sw->domain_name,
+		       sw->network, sfh_mac_format(&sw->mac, mac),
+		       sw->to_vf ? "to-vf" : "to-standby", sw->cause, sw->vf_bdf, sw->ok, sw->error,
+		       (int64_t)((sw->end_ns - sw->begin_ns) / 1000), steps);
+	if (r == 0 && ret_id)
+		*ret_id = sqlite3_last_insert_rowid(h->db);
+	return r;
+}
+
+int sfh_history_meter(struct sfh_history *h, int64_t id, const char *json, struct sfh_error *err)
+{
+	return sfh_db_run(h->db, err, "UPDATE switches SET meter = ? WHERE id = ?", "sl", json, id);
 }
 
 int sfh_history_rows(struct sfh_history *h, const char *domain, unsigned limit,
@@ -99,6 +112,7 @@ int sfh_history_rows(struct sfh_history *h, const char *domain, unsigned limit,
 		sfh_db_text(s, 8, row.vf_bdf, sizeof(row.vf_bdf));
 		sfh_db_text(s, 10, row.error, sizeof(row.error));
 		sfh_db_text(s, 12, row.steps, sizeof(row.steps));
+		row.meter = (const char *)sqlite3_column_text(s, 13);
 		r = cb(ctx, &row);
 	}
 	return r != 0 ? r : rc == SQLITE_DONE ? 0 : -EIO;

@@ -6,7 +6,7 @@
 
 #include "ctl/core/ledger.h"
 
-#define SFH_HISTORY_SCHEMA 1
+#define SFH_HISTORY_SCHEMA 2
 #define SFH_SWITCH_STEPS 12
 
 struct sfh_switch_step {
@@ -35,7 +35,12 @@ struct sfh_history;
 int sfh_history_open(const char *path, bool writable, struct sfh_history **ret,
 		     struct sfh_error *err);
 void sfh_history_close(struct sfh_history **history);
-int sfh_history_add(struct sfh_history *h, const struct sfh_switch *sw, struct sfh_error *err);
+/* ret_id may be NULL. */
+int sfh_history_add(struct sfh_history *h, const struct sfh_switch *sw, int64_t *ret_id,
+		    struct sfh_error *err);
+/* What the datapath's meter saw of that switch, as JSON; it is known some time after
+ * the switch. An id that is not there is success. */
+int sfh_history_meter(struct sfh_history *h, int64_t id, const char *json, struct sfh_error *err);
 
 /* A row as read back: `steps` is "name=ms name=ms …", offsets from the start. */
 struct sfh_history_row {
@@ -52,6 +57,7 @@ struct sfh_history_row {
 	char error[256];
 	double total_ms;
 	char steps[512];
+	const char *meter; /* JSON, "" if there is none; valid during the callback */
 };
 /* The newest `limit` rows (0: all), oldest of them first; of one domain (name
  * or UUID) if `domain` is not NULL. */

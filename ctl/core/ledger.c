@@ -41,7 +41,7 @@ int sfh_ledger_open(const char *path, bool writable, struct sfh_ledger **ret,
 
 	if (!l)
 		return sfh_err(err, -ENOMEM, "out of memory");
-	r = sfh_db_open(path, writable, SFH_LEDGER_SCHEMA, ddl, "ledger", &l->db, err);
+	r = sfh_db_open(path, writable, SFH_LEDGER_SCHEMA, ddl, NULL, "ledger", &l->db, err);
 	if (r < 0) {
 		free(l);
 		return r;

@@ -423,8 +423,8 @@ Test(cli, history_of_none_and_of_one)
 	cr_assert_eq(json_array_size(json_object_get(o, "switches")), 0);
 	json_decref(o);
 	cr_assert_eq(sfh_history_open("/var/lib/sfhybrid/" SFH_HISTORY_NAME, true, &h, NULL), 0);
-	cr_assert_eq(sfh_history_add(h, &sw, NULL), 0);
-	cr_assert_eq(sfh_history_add(h, &sw, NULL), 0);
+	cr_assert_eq(sfh_history_add(h, &sw, NULL, NULL), 0);
+	cr_assert_eq(sfh_history_add(h, &sw, NULL, NULL), 0);
 	o = json_loads(run("history", "--json", "--limit", "1", "web")->out, 0, NULL);
 	cr_assert_eq(json_array_size(json_object_get(o, "switches")), 1);
 	row = json_array_get(json_object_get(o, "switches"), 0);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "ctl/core/history.h"
 
+#include <sqlite3.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -71,7 +72,7 @@ Test(history, every_field_there_and_back)
 	sw.to_vf = false;
 	sw.ok = false;
 	(void)strcpy(sw.error, "the guest did not let go");
-	cr_assert_eq(sfh_history_add(h, &sw, NULL), 0);
+	cr_assert_eq(sfh_history_add(h, &sw, NULL, NULL), 0);
 	cr_assert_eq(rows(NULL, 0)->n, 1);
 	row = &rows(NULL, 0)->row[0];
 	cr_assert_eq(row->id, 1);
@@ -96,7 +97,7 @@ Test(history, steps_are_offsets_from_the_start)
 	sw.steps[0] = (struct sfh_switch_step){ "leased", sw.begin_ns + 1500000 };
 	sw.steps[1] = (struct sfh_switch_step){ "plugged", sw.begin_ns + 950000000 };
 	sw.nsteps = 2;
-	cr_assert_eq(sfh_history_add(h, &sw, NULL), 0);
+	cr_assert_eq(sfh_history_add(h, &sw, NULL, NULL), 0);
 	cr_assert_str_eq(rows(NULL, 0)->row[0].steps, "leased=1.5 plugged=950.0");
 	cr_assert(rows(NULL, 0)->row[0].to_vf && rows(NULL, 0)->row[0].ok);
 }
@@ -111,7 +112,7 @@ Test(history, more_steps_than_the_row_has_room_for)
 			sw.begin_ns + i
 		};
 	sw.nsteps = SFH_SWITCH_STEPS;
-	cr_assert_eq(sfh_history_add(h, &sw, NULL), 0);
+	cr_assert_eq(sfh_history_add(h, &sw, NULL, NULL), 0);
 	cr_assert_eq(strlen(rows(NULL, 0)->row[0].steps), 511);
 }
 
@@ -119,9 +120,9 @@ Test(history, by_name_or_uuid)
 {
 	struct sfh_switch web = a_switch(GUEST, "web", "start"), db = a_switch(OTHER, "db", "start");
 
-	cr_assert_eq(sfh_history_add(h, &web, NULL), 0);
-	cr_assert_eq(sfh_history_add(h, &db, NULL), 0);
-	cr_assert_eq(sfh_history_add(h, &web, NULL), 0);
+	cr_assert_eq(sfh_history_add(h, &web, NULL, NULL), 0);
+	cr_assert_eq(sfh_history_add(h, &db, NULL, NULL), 0);
+	cr_assert_eq(sfh_history_add(h, &web, NULL, NULL), 0);
 	cr_assert_eq(rows(NULL, 0)->n, 3);
 	cr_assert_eq(rows("web", 0)->n, 2);
 	cr_assert_eq(rows(OTHER, 0)->n, 1);
@@ -137,7 +138,7 @@ Test(history, limit_takes_the_newest_oldest_first)
 	for (int i = 0; i < 5; i++, cause[1]++) {
 		struct sfh_switch sw = a_switch(i % 2 ? OTHER : GUEST, i % 2 ? "db" : "web", cause);
 
-		cr_assert_eq(sfh_history_add(h, &sw, NULL), 0);
+		cr_assert_eq(sfh_history_add(h, &sw, NULL, NULL), 0);
 	}
 	cr_assert_eq(rows(NULL, 2)->n, 2);
 	cr_assert_str_eq(rows(NULL, 2)->row[0].cause, "c3");
@@ -160,8 +161,8 @@ Test(history, callback_stops)
 	struct sfh_switch sw = a_switch(GUEST, "web", "start");
 	int calls = 0;
 
-	cr_assert_eq(sfh_history_add(h, &sw, NULL), 0);
-	cr_assert_eq(sfh_history_add(h, &sw, NULL), 0);
+	cr_assert_eq(sfh_history_add(h, &sw, NULL, NULL), 0);
+	cr_assert_eq(sfh_history_add(h, &sw, NULL, NULL), 0);
 	cr_assert_eq(sfh_history_rows(h, NULL, 0, stop, &calls), -ECANCELED);
 	cr_assert_eq(calls, 1);
 }
@@ -172,15 +173,15 @@ Test(history, survives_and_is_read_beside_the_writer)
 	struct sfh_history *reader = NULL;
 	struct rows r = { 0 };
 
-	cr_assert_eq(sfh_history_add(h, &sw, NULL), 0);
+	cr_assert_eq(sfh_history_add(h, &sw, NULL, NULL), 0);
 	sfh_history_close(&h);
 	cr_assert_eq(sfh_history_open(path, true, &h, NULL), 0);
 	cr_assert_eq(sfh_history_open(path, false, &reader, NULL), 0);
-	cr_assert_eq(sfh_history_add(h, &sw, NULL), 0);
+	cr_assert_eq(sfh_history_add(h, &sw, NULL, NULL), 0);
 	cr_assert_eq(sfh_history_rows(reader, NULL, 0, add, &r), 0);
 	cr_assert_eq(r.n, 2);
 	cr_assert_eq(r.row[1].id, 2, "numbers go on");
-	cr_assert_lt(sfh_history_add(reader, &sw, NULL), 0);
+	cr_assert_lt(sfh_history_add(reader, &sw, NULL, NULL), 0);
 	sfh_history_close(&reader);
 }
 
@@ -195,4 +196,53 @@ Test(history, there_is_none_yet)
 	cr_assert_eq(sfh_history_open("/nonexistent/history.db", true, &none, &err), -EIO);
 	cr_assert_null(none);
 	cr_assert(strstr(err.text, "cannot open the history at "), "%s", err.text);
+}
+
+/* --- what the datapath saw ------------------------------------------------------------------- */
+
+static char last_meter[128];
+
+static int note_meter(void *ctx, const struct sfh_history_row *row)
+{
+	(void)ctx;
+	(void)sfh_strcpy(last_meter, sizeof(last_meter), row->meter);
+	return 0;
+}
+
+Test(history, the_meter_comes_later)
+{
+	struct sfh_switch sw = a_switch(GUEST, "web", "start");
+	int64_t first = 0, second = 0;
+
+	cr_assert_eq(sfh_history_add(h, &sw, &first, NULL), 0);
+	cr_assert_eq(sfh_history_add(h, &sw, &second, NULL), 0);
+	cr_assert_eq(second, first + 1);
+	cr_assert_eq(sfh_history_rows(h, NULL, 1, note_meter, NULL), 0);
+	cr_assert_str_eq(last_meter, "");
+	cr_assert_eq(sfh_history_meter(h, second, "{\"to_guest\":{}}", NULL), 0);
+	cr_assert_eq(sfh_history_rows(h, NULL, 1, note_meter, NULL), 0);
+	cr_assert_str_eq(last_meter, "{\"to_guest\":{}}");
+	cr_assert_eq(sfh_history_meter(h, second + 7, "{}", NULL), 0, "nobody's");
+}
+
+/* A history of schema 1 is taken over, with what is in it. */
+Test(history, schema_1_is_upgraded)
+{
+	struct sfh_switch sw = a_switch(GUEST, "web", "start");
+	sqlite3 *db = NULL;
+
+	cr_assert_eq(sfh_history_add(h, &sw, NULL, NULL), 0);
+	sfh_history_close(&h);
+	cr_assert_eq(sqlite3_open(path, &db), SQLITE_OK);
+	cr_assert_eq(sqlite3_exec(db,
+				  "ALTER TABLE switches DROP COLUMN meter;"
+				  "PRAGMA user_version = 1",
+				  NULL, NULL, NULL),
+		     SQLITE_OK);
+	(void)sqlite3_close(db);
+	cr_assert_eq(sfh_history_open(path, true, &h, NULL), 0);
+	cr_assert_eq(rows(NULL, 0)->n, 1);
+	cr_assert_eq(sfh_history_rows(h, NULL, 1, note_meter, NULL), 0);
+	cr_assert_str_eq(last_meter, "");
+	cr_assert_eq(sfh_history_add(h, &sw, NULL, NULL), 0);
 }
