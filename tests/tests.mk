@@ -19,9 +19,9 @@ demo: check-deps ## the whole story on two emulated hosts: allocate, switch, mig
 	$(Q)tests/lab/demo
 
 .PHONY: lab-test
-lab-test: check-deps ## end-to-end tests on emulated hosts (T=NAME: only that case)
+lab-test: check-deps ## end-to-end tests on emulated hosts (ALL=1: also the long ones; T=NAME: only that case)
 	$(Q)$(MAKE) --no-print-directory all
-	$(Q)tests/lab/run-cases $(T)
+	$(Q)ALL='$(ALL)' tests/lab/run-cases $(foreach t,$(T),'$(t)')
 
 .PHONY: test-pool
 test-pool: check-deps ## the pool on real VFs: 8 PFs with 56 of them, damage and fsck, require, VLANs
