@@ -107,7 +107,7 @@ static int add_guest(void *ctx, const char *xml)
 static int look_at_pf(const struct sfh_env *env, struct sfh_nl *nl, struct sfh_steer *steer,
 		      struct sfh_survey_pf *p, struct sfh_error *err)
 {
-	struct sfh_steer_port_state port = { .xdp = false };
+	struct sfh_steer_port_state port = { .from = false };
 	struct sfh_link link;
 	int r;
 
@@ -125,7 +125,7 @@ static int look_at_pf(const struct sfh_env *env, struct sfh_nl *nl, struct sfh_s
 		(void)sfh_steer_port_check(steer, (uint32_t)p->pf->ifindex, SFH_STANDBY_NONE,
 					   &port);
 	p->tc = port.from;
-	p->xdp = port.xdp;
+	p->xdp = port.xdp != SFH_XDP_NONE;
 	return 0;
 }
 

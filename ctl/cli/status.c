@@ -108,14 +108,17 @@ static int add_pf(void *ctx, const struct sfh_ledger_pf *row)
 	struct gather *g = ctx;
 	_cleanup_(sfh_pf_free) struct sfh_pf *pf = NULL;
 	struct sfh_error err = { 0 };
+	int how = (int)strcspn(row->xdp, ":"); /* "link: why not the dispatcher" */
+	const char *why = row->xdp[how] ? row->xdp + how + 2 : "";
 	char bdf[SFH_BDF_STRLEN];
 	size_t i;
 	json_t *n, *o;
 
 	if (!wanted(g, row->network))
 		return 0;
-	o = json_pack("{s:s, s:s, s:s, s:s}", "dev", row->dev, "driver", row->driver, "bdf",
-		      sfh_bdf_format(&row->bdf, bdf), "xdp", row->xdp);
+	o = json_pack("{s:s, s:s, s:s, s:s%, s:s}", "dev", row->dev, "driver", row->driver, "bdf",
+		      sfh_bdf_format(&row->bdf, bdf), "xdp", row->xdp, (size_t)how, "xdp_why",
+		      why);
 	g->vfs = json_array();
 	if (sfh_pf_read(&g->cli->env, row->dev, &pf, &err) < 0)
 		(void)json_object_set_new(o, "problem", json_string(err.text));
@@ -298,6 +301,10 @@ static void print_table(const json_t *networks, const json_t *pairs, bool agent)
 			print_excluded(pf);
 			print_refused(pf);
 		}
+	json_array_foreach((json_t *)networks, i, n)
+		json_array_foreach(json_object_get(n, "pfs"), k, pf)
+			if (str(pf, "xdp_why")[0])
+				(void)printf("%s: %s\n", str(pf, "dev"), str(pf, "xdp_why"));
 	(void)printf("\n%-20s %-17s %-16s %-10s %-8s %-13s %-12s %s\n", "DOMAIN", "MAC", "NETWORK",
 		     "STATE", "LEG", "VF", "STANDBY", "WHY NOT ACCELERATED");
 	json_array_foreach((json_t *)pairs, i, p) {

@@ -32,7 +32,7 @@ struct sfh_ledger_pf {
 	uint64_t generation; /* of its VFs; see struct sfh_pf */
 	struct sfh_bdf bdf;
 	char driver[32];
-	char xdp[64]; /* "native", or why not */
+	char xdp[192]; /* sfh_xdp_name(), and ": why" if it is not the dispatcher */
 	/* what `down` puts back */
 	unsigned orig_num_vfs;
 	bool orig_autoprobe;

@@ -266,7 +266,8 @@ static int step_attach(void *ctx, struct sfh_error *err)
 	(void)pthread_mutex_unlock(c->s->steer_lock);
 	if (r < 0)
 		return r;
-	(void)sfh_strcpy(c->row.xdp, sizeof(c->row.xdp), info.xdp_native ? "native" : info.xdp_why);
+	(void)snprintf(c->row.xdp, sizeof(c->row.xdp), "%s%s%s", sfh_xdp_name(info.xdp),
+		       info.xdp_why[0] ? ": " : "", info.xdp_why);
 	return sfh_ledger_pf_put(c->s->ledger, &c->row, err);
 }
 

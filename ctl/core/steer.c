@@ -266,9 +266,7 @@ static void drop_unfinished(struct sfh_steer *s)
 
 /* --- programs ------------------------------------------------------------------------------ */
 
-/* Gives the object the maps that exist already, or the sizes of those that its
- * loading will make. */
-static int lend_maps(struct sfh_steer *s, struct bpf_object *obj)
+int sfh_steer_lend_maps(struct sfh_steer *s, struct bpf_object *obj)
 {
 	for (size_t i = 0; i < _SFH_MAP_MAX; i++) {
 		struct bpf_map *map = bpf_object__find_map_by_name(obj, map_table[i].name);
@@ -311,19 +309,19 @@ static int load_programs(struct sfh_steer *s, bool have_maps, struct sfh_error *
 	s->pf_tc->rodata->sfh_park_vlan = s->park_vlan;
 	s->pf_xdp->rodata->sfh_park_vlan = s->park_vlan;
 
-	r = lend_maps(s, s->pf_tc->obj);
+	r = sfh_steer_lend_maps(s, s->pf_tc->obj);
 	if (r == 0)
 		r = pf_tc__load(s->pf_tc);
 	if (r < 0)
 		return libbpf_err(err, r, "cannot load the PF's tc program");
 	if (!have_maps && (r = take_maps(s, s->pf_tc->obj)) < 0)
 		return r;
-	r = lend_maps(s, s->pf_xdp->obj);
+	r = sfh_steer_lend_maps(s, s->pf_xdp->obj);
 	if (r == 0)
 		r = pf_xdp__load(s->pf_xdp);
 	if (r < 0)
 		return libbpf_err(err, r, "cannot load the PF's XDP program");
-	r = lend_maps(s, s->standby_tc->obj);
+	r = sfh_steer_lend_maps(s, s->standby_tc->obj);
 	if (r == 0)
 		r = standby_tc__load(s->standby_tc);
 	if (r < 0)

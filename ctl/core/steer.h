@@ -15,6 +15,9 @@
 #include "sfhybrid/abi.h"
 #include "sfhybrid/util.h"
 
+/* Our place in libxdp's dispatcher: before programs that take the default, 50. */
+#define SFH_XDP_PRIORITY 40
+
 struct sfh_steer;
 
 struct sfh_steer_config {
@@ -51,25 +54,37 @@ uint16_t sfh_steer_park_vlan(const struct sfh_steer *s);
 
 /* --- devices ------------------------------------------------------------------- */
 
+/* How our XDP program is attached to a PF. */
+enum sfh_xdp {
+	SFH_XDP_NONE,	    /* not at all: tc only */
+	SFH_XDP_DISPATCHER, /* through libxdp's dispatcher: others can attach beside us */
+	SFH_XDP_LINK,	    /* alone, by a pinned link, where the dispatcher cannot load */
+};
+/* "dispatcher", "link", "tc-only" */
+const char *sfh_xdp_name(enum sfh_xdp xdp);
+
 struct sfh_steer_pf_info {
-	bool xdp_native; /* the accelerator is on */
-	int xdp_error;	 /* negative errno: why not (0: it is on, or was not wanted) */
-	char xdp_why[160]; /* the same for a person, "" when there is nothing to say */
+	enum sfh_xdp xdp;
+	int xdp_error;	   /* negative errno: why there is no XDP (0: there is, or it was not wanted) */
+	char xdp_why[160]; /* for a person: why no XDP, or why no dispatcher; or "" */
 	bool clsact_ours;  /* the clsact qdisc was not there before us */
 };
 
 /* Attaches to a PF: a tc filter (fixed priority and handle; other filters stay
  * and still see every frame that we pass) and, if wanted, native XDP. A driver
  * that refuses XDP is not an error, see *ret (may be NULL). Attaching XDP
- * resets some NICs for a second: do it before there is traffic.
+ * resets some NICs for a second: do it before there is traffic; it is done once.
+ * XDP goes through libxdp's dispatcher: what we pass is passed on to programs
+ * with a higher run priority than SFH_XDP_PRIORITY. Beside somebody else's program
+ * that is attached without the dispatcher there is no room: tc only.
  * Native XDP needs RX VLAN stripping off (tags would be invisible): it is
  * switched off here and restored at detach.
  * Idempotent; a repetition puts this build's program in place without a gap.
- * want_xdp false leaves an XDP link of ours that is there alone.
+ * want_xdp false leaves XDP of ours that is there alone.
  *   -ENODEV   no such device (in this network namespace) */
 int sfh_steer_pf_attach(struct sfh_steer *s, uint32_t ifindex, bool want_xdp,
 			struct sfh_steer_pf_info *ret, struct sfh_error *err);
-/* Undoes it: XDP link, filter, VLAN stripping, and the clsact qdisc if it is
+/* Undoes it: XDP, filter, VLAN stripping, and the clsact qdisc if it is
  * ours and nobody else uses it. Idempotent; a device that is gone is success. */
 int sfh_steer_pf_detach(struct sfh_steer *s, uint32_t ifindex, struct sfh_error *err);
 
@@ -85,7 +100,7 @@ int sfh_steer_standby_detach(struct sfh_steer *s, uint32_t ifindex, struct sfh_e
 /* What is really attached to a device now, whatever the maps say of it. */
 struct sfh_steer_port_state {
 	bool from, to; /* our tc filters: PF: from is ingress, no `to`; else by kind */
-	bool xdp;      /* our pinned XDP link holds the device */
+	enum sfh_xdp xdp; /* our XDP program */
 };
 /* role and kind as in sfh_ports. Also with a read_only handle. */
 int sfh_steer_port_check(struct sfh_steer *s, uint32_t ifindex, enum sfh_standby_kind kind,

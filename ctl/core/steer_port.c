@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* Devices: our filters on clsact, XDP on the PF. sfh_ports remembers across
+/* Devices: our filters on clsact; steer_xdp.c has XDP. sfh_ports remembers across
  * restarts what we changed on a device. */
 #include "ctl/core/steer_priv.h"
 
@@ -7,7 +7,6 @@
 #include <bpf/libbpf.h>
 #include <fcntl.h>
 #include <linux/ethtool.h>
-#include <linux/if_link.h>
 #include <linux/pkt_cls.h>
 #include <linux/pkt_sched.h>
 #include <linux/rtnetlink.h>
@@ -18,7 +17,6 @@
 #include <netlink/netlink.h>
 #include <stdio.h>
 #include <sys/ioctl.h>
-#include <sys/stat.h>
 
 /* Where our filter sits in a clsact: after a host's own filters with a small
  * number, before those that let tc choose (49152 and below). */
@@ -360,65 +358,14 @@ static int rxvlan_set(uint32_t ifindex, bool on)
 
 /* --- XDP --------------------------------------------------------------------------------- */
 
-static char *link_path(const struct sfh_steer *s, uint32_t ifindex)
-{
-	char *path;
-
-	return asprintf(&path, "%s/%s/xdp-%u", s->dir, SFH_LINK_DIR, ifindex) < 0 ? NULL : path;
-}
-
-/* The pinned link's fd if it still holds the device; removes the pin of one whose
- * device went away (the kernel detached it then). */
-static int xdp_link_get(const char *path, uint32_t ifindex)
-{
-	struct bpf_link_info info = {};
-	uint32_t len = sizeof(info);
-	int fd = bpf_obj_get(path);
-
-	if (fd < 0)
-		return -errno;
-	if (bpf_obj_get_info_by_fd(fd, &info, &len) == 0 && info.type == BPF_LINK_TYPE_XDP &&
-	    info.xdp.ifindex == ifindex)
-		return fd;
-	(void)close(fd);
-	(void)unlink(path);
-	return -ENOENT;
-}
-
-static int xdp_link_make(struct sfh_steer *s, const char *path, uint32_t ifindex)
-{
-	LIBBPF_OPTS(bpf_link_create_opts, opts, .flags = XDP_FLAGS_DRV_MODE);
-	_cleanup_close_ int fd = -1;
-
-	if (mkdirat(s->dir_fd, SFH_LINK_DIR, 0700) < 0 && errno != EEXIST)
-		return -errno;
-	fd = bpf_link_create(s->prog_pf_xdp, (int)ifindex, BPF_XDP, &opts);
-	if (fd < 0)
-		return fd;
-	return bpf_obj_pin(fd, path) < 0 ? -errno : 0;
-}
-
+/* Native XDP, unless it is there: then only this build's program is put in place. */
 static void xdp_attach(struct sfh_steer *s, uint32_t ifindex, struct sfh_port *port,
 		       struct sfh_steer_pf_info *info)
 {
-	_cleanup_free_ char *path = link_path(s, ifindex);
-	_cleanup_close_ int fd = -1;
 	int r;
 
-	if (!path) {
-		info->xdp_error = -ENOMEM;
+	if (sfh_steer_xdp_keep(s, ifindex, info))
 		return;
-	}
-	fd = xdp_link_get(path, ifindex);
-	if (fd >= 0) {
-		r = bpf_link_update(fd, s->prog_pf_xdp, NULL);
-		info->xdp_native = true;
-		info->xdp_error = r;
-		if (r < 0)
-			(void)snprintf(info->xdp_why, sizeof(info->xdp_why),
-				       "an older program stays: %s", strerror(-r));
-		return;
-	}
 	r = rxvlan_set(ifindex, false);
 	if (r < 0) {
 		info->xdp_error = r;
@@ -430,30 +377,12 @@ static void xdp_attach(struct sfh_steer *s, uint32_t ifindex, struct sfh_port *p
 		port->flags |= SFH_PORT_RXVLAN_WAS_ON;
 	r = port_write(s, ifindex, port, NULL);
 	if (r == 0)
-		r = xdp_link_make(s, path, ifindex);
-	info->xdp_native = r == 0;
-	if (r == 0)
-		return;
+		r = sfh_steer_xdp_attach(s, ifindex, info);
 	info->xdp_error = r;
-	(void)snprintf(info->xdp_why, sizeof(info->xdp_why), "%s: %s",
-		       r == -EBUSY || r == -EEXIST ? "another XDP program is attached" :
-						     "the driver refused native XDP",
-		       strerror(-r));
-	if (port->flags & SFH_PORT_RXVLAN_WAS_ON) {
+	if (r < 0 && (port->flags & SFH_PORT_RXVLAN_WAS_ON)) {
 		(void)rxvlan_set(ifindex, true);
 		port->flags &= ~(uint32_t)SFH_PORT_RXVLAN_WAS_ON;
 	}
-}
-
-/* True if there was one. */
-static bool xdp_detach(struct sfh_steer *s, uint32_t ifindex)
-{
-	_cleanup_free_ char *path = link_path(s, ifindex);
-	bool there = path && unlink(path) == 0;
-
-	/* Fails while other links are there: as it should. */
-	(void)unlinkat(s->dir_fd, SFH_LINK_DIR, AT_REMOVEDIR);
-	return there;
 }
 
 /* --- attach and detach --------------------------------------------------------------------- */
@@ -481,11 +410,13 @@ static int detach(struct sfh_steer *s, uint32_t ifindex, struct sfh_error *err)
 	if (r < 0)
 		return r;
 	r = port_read(s, ifindex, &port);
-	(void)xdp_detach(s, ifindex);
+	if (r == -ENOENT || port.role == SFH_PORT_PF)
+		first = sfh_steer_xdp_detach(s, ifindex);
 	if (r == -ENOENT)
-		return 0;
+		return first;
 	if (device_exists(ifindex)) {
-		first = filter_detach(ifindex, BPF_TC_INGRESS);
+		r = filter_detach(ifindex, BPF_TC_INGRESS);
+		first = first ? first : r;
 		r = filter_detach(ifindex, BPF_TC_EGRESS);
 		first = first ? first : r;
 		r = clsact_release(ifindex, &port);
@@ -515,7 +446,6 @@ static int give_up(struct sfh_steer *s, uint32_t ifindex, bool was_attached, int
 int sfh_steer_pf_attach(struct sfh_steer *s, uint32_t ifindex, bool want_xdp,
 			struct sfh_steer_pf_info *ret, struct sfh_error *err)
 {
-	_cleanup_free_ char *path = link_path(s, ifindex);
 	struct sfh_steer_pf_info info = {};
 	struct sfh_port port;
 	bool was_attached;
@@ -524,8 +454,6 @@ int sfh_steer_pf_attach(struct sfh_steer *s, uint32_t ifindex, bool want_xdp,
 
 	if (r < 0)
 		return r;
-	if (!path)
-		return -ENOMEM;
 	was_attached = port.role != 0;
 	r = clsact_ensure(s, ifindex, &port, kind, err);
 	port.role = SFH_PORT_PF;
@@ -542,10 +470,7 @@ int sfh_steer_pf_attach(struct sfh_steer *s, uint32_t ifindex, bool want_xdp,
 		if (r < 0)
 			return give_up(s, ifindex, was_attached, r);
 	} else {
-		int fd = xdp_link_get(path, ifindex);
-
-		info.xdp_native = fd >= 0;
-		sfh_closep(&fd);
+		info.xdp = sfh_steer_xdp_look(s, ifindex);
 	}
 	info.clsact_ours = port.flags & SFH_PORT_CLSACT_OURS;
 	if (ret)
@@ -608,21 +533,11 @@ int sfh_steer_port_check(struct sfh_steer *s, uint32_t ifindex, enum sfh_standby
 	bool macvtap = kind == SFH_STANDBY_MACVTAP || kind == SFH_STANDBY_MACVTAP_VEPA;
 	enum bpf_tc_attach_point from = macvtap ? BPF_TC_EGRESS : BPF_TC_INGRESS;
 	enum bpf_tc_attach_point to = macvtap ? BPF_TC_INGRESS : BPF_TC_EGRESS;
-	_cleanup_free_ char *path = link_path(s, ifindex);
-	struct bpf_link_info info = {};
-	uint32_t len = sizeof(info);
-	int fd;
 
-	if (!path)
-		return -ENOMEM;
 	if (!device_exists(ifindex))
 		return -ENODEV;
 	ret->from = filter_there(ifindex, from) == WHOSE_OURS;
 	ret->to = filter_there(ifindex, to) == WHOSE_OURS;
-	fd = bpf_obj_get(path);
-	ret->xdp = fd >= 0 && bpf_obj_get_info_by_fd(fd, &info, &len) == 0 &&
-		   info.type == BPF_LINK_TYPE_XDP && info.xdp.ifindex == ifindex;
-	if (fd >= 0)
-		(void)close(fd);
+	ret->xdp = sfh_steer_xdp_look(s, ifindex);
 	return 0;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Shared by steer.c (pins, programs), steer_port.c (devices) and steer_pair.c
- * (pairs); for nobody else. */
+/* Shared by steer.c (pins, programs), steer_port.c (devices), steer_xdp.c (XDP on
+ * a PF) and steer_pair.c (pairs); for nobody else. */
 #ifndef SFHYBRID_CORE_STEER_PRIV_H
 #define SFHYBRID_CORE_STEER_PRIV_H
 
@@ -22,6 +22,8 @@
 	X(META, "sfh_meta", false)                                                                 \
 	X(DROPS, "sfh_drops", false)                                                               \
 	X(EVENTS, "sfh_events", false)
+
+struct bpf_object;
 
 enum sfh_map {
 #define X(id, name, per_pair) SFH_MAP_##id,
@@ -61,7 +63,20 @@ int sfh_steer_writable(const struct sfh_steer *s, struct sfh_error *err);
 /* The last warning libbpf gave in this thread since the previous call, without
  * newline; "" if none. Valid until the next libbpf call. */
 const char *sfh_steer_libbpf_says(void);
+/* Gives the object the maps that exist already, or the sizes of those that its
+ * loading will make. */
+int sfh_steer_lend_maps(struct sfh_steer *s, struct bpf_object *obj);
 /* "eth0" or "ifindex 7" if it has gone. */
 const char *sfh_steer_ifname(uint32_t ifindex, char buf[32]);
+
+/* --- steer_xdp.c ------------------------------------------------------------------- */
+/* How our XDP program is on a device now; also with a read-only handle. */
+enum sfh_xdp sfh_steer_xdp_look(struct sfh_steer *s, uint32_t ifindex);
+/* If it is on it: puts this build's program in place and fills *info. False if not. */
+bool sfh_steer_xdp_keep(struct sfh_steer *s, uint32_t ifindex, struct sfh_steer_pf_info *info);
+/* Attaches it; on failure info->xdp_why says why not. */
+int sfh_steer_xdp_attach(struct sfh_steer *s, uint32_t ifindex, struct sfh_steer_pf_info *info);
+/* Whatever of ours is on it, or was left of it; 0 also when there is nothing. */
+int sfh_steer_xdp_detach(struct sfh_steer *s, uint32_t ifindex);
 
 #endif

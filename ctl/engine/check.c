@@ -133,7 +133,7 @@ static void check_pf(struct checker *c, const struct sfh_survey_pf *p)
 		report(c, &f, "PF '%s' of network '%s' is down: its guests have no network on either leg",
 		       p->row.dev, p->row.network);
 	}
-	if (!p->tc || (!p->xdp && strcmp(p->row.xdp, "native") == 0)) {
+	if (!p->tc || (!p->xdp && strncmp(p->row.xdp, "tc-only", 7) != 0)) {
 		f.kind = SFH_FINDING_PROGRAM_MISSING;
 		report(c, &f, "the %s program is not attached to '%s' any more",
 		       p->tc ? "XDP" : "tc", p->row.dev);

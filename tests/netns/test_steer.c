@@ -52,7 +52,7 @@ static void attach_pf(bool xdp)
 	int r = sfh_steer_pf_attach(T.s, T.pf, xdp, &T.info, &err);
 
 	cr_assert_eq(r, 0, "%s", err.text);
-	cr_assert_eq(T.info.xdp_native, xdp, "%s", T.info.xdp_why);
+	cr_assert_eq(T.info.xdp != SFH_XDP_NONE, xdp, "%s", T.info.xdp_why);
 }
 
 static void attach_standby(const char *name, enum sfh_standby_kind kind, bool on_first_frame)
@@ -624,10 +624,10 @@ Test(attach, xdp_of_somebody_else_is_reported_not_replaced)
 
 		cr_assert_eq(sfh_steer_open(&cfg, &other, NULL), 0);
 		cr_assert_eq(sfh_steer_pf_attach(other, T.pf, true, &info, &err), 0, "%s", err.text);
-		cr_assert_not(info.xdp_native);
+		cr_assert_eq(info.xdp, SFH_XDP_NONE);
 		cr_assert_eq(info.xdp_error, -EBUSY);
-		cr_assert_str_eq(info.xdp_why,
-				 "another XDP program is attached: Device or resource busy");
+		cr_assert(strstr(info.xdp_why, "another XDP program is attached"), "%s",
+			  info.xdp_why);
 		sfh_steer_close(&other);
 	}
 	cr_assert(has_xdp("pf0"));
@@ -639,7 +639,7 @@ Test(attach, driver_without_native_xdp_is_no_error)
 
 	sh("ip link add br0 type bridge");
 	cr_assert_eq(sfh_steer_pf_attach(T.s, ifindex_of("br0"), true, &info, NULL), 0);
-	cr_assert_not(info.xdp_native);
+	cr_assert_eq(info.xdp, SFH_XDP_NONE);
 	cr_assert_eq(info.xdp_error, -EOPNOTSUPP);
 	cr_assert(strstr(info.xdp_why, "driver refused native XDP"), "%s", info.xdp_why);
 	cr_assert_eq(sfh_steer_pf_detach(T.s, ifindex_of("br0"), NULL), 0);

@@ -44,7 +44,7 @@ static void world_init(struct world *w)
 	w->cfg[1].mac = guest_mac;
 	strcpy(w->spf.row.dev, "pf0");
 	strcpy(w->spf.row.network, "blue");
-	strcpy(w->spf.row.xdp, "native");
+	strcpy(w->spf.row.xdp, "dispatcher");
 	w->spf.row.ifindex = 3;
 	w->spf.row.generation = 42;
 	w->spf.present = w->spf.up = w->spf.tc = w->spf.xdp = true;
@@ -329,7 +329,7 @@ Test(check, programs_that_are_gone)
 	/* a driver that never took XDP misses nothing */
 	world_init(&w);
 	w.spf.xdp = false;
-	strcpy(w.spf.row.xdp, "Operation not supported");
+	strcpy(w.spf.row.xdp, "tc-only: the driver refused native XDP");
 	nothing(&w);
 }
 

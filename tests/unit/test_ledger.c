@@ -263,7 +263,7 @@ Test(ledger, every_field_of_a_pf)
 {
 	struct sfh_ledger_pf a = { .dev = "enp4s0f0", .network = "blue", .ifindex = 42,
 				   .generation = 0xfedcba9876543210ull, .bdf = { 0, 4, 0, 1 },
-				   .driver = "igb", .xdp = "native", .orig_num_vfs = 3 };
+				   .driver = "igb", .xdp = "dispatcher", .orig_num_vfs = 3 };
 
 	pf_round_trip(&a);
 	/* each flag of its own: two columns that are swapped would show */
