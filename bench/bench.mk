@@ -12,3 +12,28 @@ bench-control: check-deps ## measure the control plane with 1016 VFs in memory; 
 	$(Q)$(MAKE) --no-print-directory all $(B)/bench-control
 	$(Q)mkdir -p $(B)/bench
 	$(Q)$(B)/bench-control --build $(B) --json $(B)/bench/control.json
+
+# --- the datapath, natively: everything in network namespaces of its own ----------------
+DATAPATH_OBJ := $(patsubst %.c,$(B)/obj/%.o,$(filter-out %.bpf.c,$(wildcard bench/datapath/*.c)))
+
+$(B)/bench/datapath.bpf.o: bench/datapath/datapath.bpf.c bench/datapath/frames.h $(B)/gen/vmlinux.h
+	$(call say,BPF,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CLANG) $(BPF_CFLAGS) -I. -c $< -o $@
+
+$(B)/gen/datapath.skel.h: $(B)/bench/datapath.bpf.o
+	$(call say,SKEL,$@)
+	@mkdir -p $(@D)
+	$(Q)$(BPFTOOL) gen skeleton $< name datapath > $@
+
+$(DATAPATH_OBJ): $(B)/gen/datapath.skel.h
+
+$(B)/bench-datapath: $(DATAPATH_OBJ) $(B)/libsfhybrid.a
+	$(call say,LD,$@)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(PKG_LIBS) -lm -pthread
+
+.PHONY: bench-datapath
+bench-datapath: check-deps ## measure the datapath against its rivals, natively; build/bench/datapath.json, .svg, .png
+	$(Q)$(MAKE) --no-print-directory all $(B)/bench-datapath
+	$(Q)mkdir -p $(B)/bench
+	$(Q)$(B)/bench-datapath --json $(B)/bench/datapath.json

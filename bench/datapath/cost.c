@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* What one run of a program costs by itself, beside an empty one on the same hook. */
+#include "bench/datapath/datapath.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <linux/if_link.h>
+#include <net/if.h>
+#include <string.h>
+
+#include "datapath.skel.h"
+
+#define RUNS  1000000
+#define TRIES 5
+
+/* The least of a few: what is added to it is not the program's. */
+static double run_ns(int prog, uint32_t ifindex, bool xdp, const uint8_t *frame)
+{
+	struct xdp_md xdp_ctx = { .data_end = DP_FRAME_LEN, .ingress_ifindex = ifindex };
+	struct __sk_buff skb_ctx = { .ifindex = ifindex };
+	double best = 0;
+	LIBBPF_OPTS(bpf_test_run_opts, o, .data_in = frame, .data_size_in = DP_FRAME_LEN,
+		    .repeat = RUNS);
+
+	o.ctx_in = xdp ? (void *)&xdp_ctx : (void *)&skb_ctx;
+	o.ctx_size_in = xdp ? sizeof(xdp_ctx) : sizeof(skb_ctx);
+	for (int i = 0; i < TRIES; i++) {
+		if (bpf_prog_test_run_opts(prog, &o) < 0)
+			return -1;
+		if (i == 0 || o.duration < best)
+			best = o.duration;
+	}
+	return best;
+}
+
+static int xdp_program(uint32_t ifindex)
+{
+	uint32_t id = 0;
+
+	return bpf_xdp_query_id((int)ifindex, 0, &id) < 0 || !id ? -1 : bpf_prog_get_fd_by_id(id);
+}
+
+/* The last program loaded under this name: that of this rival, or an equal one. */
+static int tc_program(const char *name)
+{
+	uint32_t id = 0;
+	int found = -1;
+
+	while (bpf_prog_get_next_id(id, &id) == 0) {
+		struct bpf_prog_info info = {};
+		uint32_t len = sizeof(info);
+		int fd = bpf_prog_get_fd_by_id(id);
+
+		if (fd < 0)
+			continue;
+		if (bpf_obj_get_info_by_fd(fd, &info, &len) == 0 &&
+		    strncmp(info.name, name, sizeof(info.name) - 1) == 0) {
+			sfh_closep(&found);
+			found = fd;
+		} else {
+			(void)close(fd);
+		}
+	}
+	return found;
+}
+
+int dp_costs(struct dp_rival *r, struct dp_cost costs[DP_COSTS], struct sfh_error *err)
+{
+	int empty_xdp = bpf_program__fd(r->bpf->progs.dp_pass);
+	int empty_tc = bpf_program__fd(r->bpf->progs.dp_pass_tc);
+	uint8_t miss[DP_FRAME_LEN];
+	int n = 0, rc = dp_rival_enter(r, err);
+	const struct {
+		const char *name, *text, *prog;
+		const uint8_t *frame;
+	} rows[] = {
+		{ "pf_xdp_hit", "sfh_pf_xdp, frame for an armed pair", NULL, r->frame },
+		{ "pf_xdp_miss", "sfh_pf_xdp, frame for nobody here", NULL, miss },
+		{ "pf_tc_hit", "sfh_pf_tc, frame for an armed pair", "sfh_pf_tc", r->frame },
+		{ "pf_tc_miss", "sfh_pf_tc, frame for nobody here", "sfh_pf_tc", miss },
+	};
+
+	if (rc < 0)
+		return rc;
+	memcpy(miss, r->frame, sizeof(miss));
+	miss[1] ^= 0x20;
+	for (size_t i = 0; i < SFH_ARRAY_SIZE(rows); i++) {
+		bool xdp = rows[i].prog == NULL;
+		_cleanup_close_ int fd = xdp ? xdp_program(r->pf) : tc_program(rows[i].prog);
+
+		if (fd < 0)
+			return sfh_err(err, -ENOENT, "cannot find %s in the kernel", rows[i].text);
+		costs[n] = (struct dp_cost){ .name = rows[i].name,
+					     .text = rows[i].text,
+					     .hook = xdp ? "xdp" : "tc" };
+		costs[n].empty_ns = run_ns(xdp ? empty_xdp : empty_tc, r->pf, xdp, rows[i].frame);
+		costs[n].ns = run_ns(fd, r->pf, xdp, rows[i].frame);
+		if (costs[n].ns < 0 || costs[n].empty_ns < 0)
+			return sfh_err(err, -EIO, "cannot run %s", rows[i].text);
+		n++;
+	}
+	return n;
+}
