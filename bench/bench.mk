@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-# Measurements that need no lab.
+# Measurements of the control plane: in memory, and of `up` in the lab.
 CONTROL_OBJ := $(patsubst %.c,$(B)/obj/%.o,$(wildcard bench/control/*.c))
 
 # The agent itself but for its main(): a host in memory takes libvirt's and the kernel's place.
@@ -37,3 +37,12 @@ bench-datapath: check-deps ## measure the datapath against its rivals, natively;
 	$(Q)$(MAKE) --no-print-directory all $(B)/bench-datapath
 	$(Q)mkdir -p $(B)/bench
 	$(Q)$(B)/bench-datapath --json $(B)/bench/datapath.json
+
+$(B)/bench-up-bare: $(B)/obj/bench/up/bare.o
+	$(call say,LD,$@)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(PKG_LIBS)
+
+.PHONY: bench-up
+bench-up: check-deps ## measure `up` of 56 VFs in the lab over the bare calls it needs; build/bench/up.json
+	$(Q)$(MAKE) --no-print-directory all $(B)/bench-up-bare
+	$(Q)bench/up/run

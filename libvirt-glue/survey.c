@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "libvirt-glue/survey.h"
 
+#include <net/if.h>
 #include <string.h>
 
 /* Appends room for one element to an array and returns it, zeroed. */
@@ -24,6 +25,17 @@ static int add_pf(void *ctx, const struct sfh_ledger_pf *row)
 	if (!p)
 		return -ENOMEM;
 	p->row = *row;
+	return 0;
+}
+
+static int add_network(void *ctx, const struct sfh_ledger_network *row)
+{
+	struct sfh_survey *s = ctx;
+	struct sfh_ledger_network *n = APPEND(s->networks, s->nnetworks);
+
+	if (!n)
+		return -ENOMEM;
+	*n = *row;
 	return 0;
 }
 
@@ -111,10 +123,19 @@ static int look_at_pf(const struct sfh_env *env, struct sfh_nl *nl, struct sfh_s
 	struct sfh_link link;
 	int r;
 
-	if (sfh_pf_read(env, p->row.dev, &p->pf, NULL) < 0)
-		return 0; /* that is a finding, not a failure */
+	if (sfh_pf_read(env, p->row.dev, &p->pf, NULL) < 0) {
+		/* That is a finding, not a failure. */
+		if (if_indextoname((unsigned)p->row.ifindex, p->renamed) &&
+		    strcmp(p->renamed, p->row.dev) == 0)
+			p->renamed[0] = '\0';
+		return 0;
+	}
 	p->present = true;
-	p->up = sfh_nl_link_get(nl, p->row.dev, &link, NULL) == 0 && link.up;
+	if (sfh_nl_link_get(nl, p->row.dev, &link, NULL) == 0) {
+		p->up = link.up;
+		p->carrier = link.carrier;
+		p->mtu = link.mtu;
+	}
 	p->vfs = calloc(p->pf->num_vfs ? p->pf->num_vfs : 1, sizeof(*p->vfs));
 	if (!p->vfs)
 		return sfh_err(err, -ENOMEM, "out of memory");
@@ -136,7 +157,8 @@ int sfh_survey_take(const struct sfh_env *env, struct sfh_ledger *ledger, struct
 	struct sfh_nl *nl = NULL;
 	int r = sfh_nl_open(&nl, err);
 
-	if (r == 0 && (sfh_ledger_pfs(ledger, add_pf, &s) < 0 ||
+	if (r == 0 && (sfh_ledger_networks(ledger, add_network, &s) < 0 ||
+		       sfh_ledger_pfs(ledger, add_pf, &s) < 0 ||
 		       sfh_ledger_leases(ledger, add_lease, &s) < 0 ||
 		       sfh_ledger_pairs(ledger, add_pair, &s) < 0))
 		r = sfh_err(err, -EIO, "cannot read the ledger");

@@ -336,9 +336,20 @@ int sfh_virt_network_stop(struct sfh_virt *v, const char *name, struct sfh_error
 {
 	_cleanup_net_ net = virNetworkLookupByName(v->conn, name);
 
+	const virError *e = net ? NULL : virGetLastError();
+
+	if (e && e->code == VIR_ERR_NO_NETWORK)
+		return 0;
 	if (!net || (virNetworkIsActive(net) == 1 && virNetworkDestroy(net) < 0))
 		return virt_fail(err, "libvirt cannot stop the network");
 	return 0;
+}
+
+bool sfh_virt_network_active(struct sfh_virt *v, const char *name)
+{
+	_cleanup_net_ net = virNetworkLookupByName(v->conn, name);
+
+	return net && virNetworkIsActive(net) == 1;
 }
 
 bool sfh_virt_network_autostart(struct sfh_virt *v, const char *name)

@@ -54,9 +54,10 @@ int sfh_virt_network_xml(struct sfh_virt *v, const char *name, char **ret, bool 
 			 struct sfh_error *err);
 int sfh_virt_network_define(struct sfh_virt *v, const char *xml, struct sfh_error *err);
 int sfh_virt_network_undefine(struct sfh_virt *v, const char *name, struct sfh_error *err);
-/* Both succeed when it is so already. */
+/* Both succeed when it is so already; stop also if there is no such network. */
 int sfh_virt_network_start(struct sfh_virt *v, const char *name, struct sfh_error *err);
 int sfh_virt_network_stop(struct sfh_virt *v, const char *name, struct sfh_error *err);
+bool sfh_virt_network_active(struct sfh_virt *v, const char *name);
 /* Whether libvirt starts it with itself: then sfhybrid brings it up too. */
 bool sfh_virt_network_autostart(struct sfh_virt *v, const char *name);
 /* Calls cb for every network; a non-zero return ends the walk. */

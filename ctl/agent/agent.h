@@ -19,6 +19,7 @@
 #include "libvirt-glue/virt.h"
 
 struct sfh_worker;
+struct sfh_pfwatch;
 struct sfh_server;
 struct sfh_request;
 
@@ -34,6 +35,7 @@ struct sfh_agent {
 	sd_event *loop;
 	struct sfh_worker *worker;
 	struct sfh_server *server;
+	struct sfh_pfwatch *pfwatch;
 	struct sfh_ledger *ledger;
 	struct sfh_history *history;
 	struct sfh_nl *nl;
@@ -42,8 +44,11 @@ struct sfh_agent {
 	struct sfh_agent_network *networks;
 	struct sfh_hostdev_user *hostdev_users; /* hostdevs.c */
 	unsigned network_jobs; /* ups and downs under way */
-	unsigned resuming;     /* of them, those begun at start */
+	unsigned resuming;     /* of them, those that nobody asked for: at start, tried again */
+	bool retry_wanted;     /* once they have ended */
 	bool resumed;
+	bool once;     /* --reconcile: ends when all is at rest and a repair was answered */
+	bool repaired;
 
 	/* Open while a network is up. Also used by workers: under the lock. */
 	struct sfh_steer *steer;
@@ -129,6 +134,11 @@ const struct sfh_agent_network *sfh_agent_network(const struct sfh_agent *a, con
 /* At start: networks that were up when the last agent ended, and those that start
  * with libvirt (`autostart`, names). */
 void sfh_networks_resume(struct sfh_agent *a, const json_t *autostart);
+/* Tries again what could not be brought back, and what has a PF that went and came
+ * back. Returns how many are under way now (a->resuming falls to 0 with the last). */
+unsigned sfh_networks_retry(struct sfh_agent *a);
+/* A `down` that changed nothing: its guests are taken in again. */
+void sfh_network_again(struct sfh_agent *a, const char *name);
 
 /* --- guests.c (verbs accelerate, standby, migrate) --------------------------------------------- */
 extern const struct sfh_engine_listener sfh_agent_listener;
@@ -140,6 +150,8 @@ unsigned sfh_migrate_flags(const struct sfh_agent *a, const char *uuid);
 
 /* --- pfwatch.c ---------------------------------------------------------------------------------- */
 int sfh_pfwatch_start(struct sfh_agent *a, struct sfh_error *err);
+/* A network came up: what its PFs are like now is what later changes are told against. */
+void sfh_pfwatch_learn(struct sfh_agent *a, const char *network);
 
 /* --- require.c ---------------------------------------------------------------------------------- */
 /* Marks a network whose policy is `require`, for the hook; takes the mark off. */
@@ -148,6 +160,8 @@ void sfh_require_unmark(struct sfh_agent *a, const char *network);
 
 /* --- repair.c (verb repair) ---------------------------------------------------------------------- */
 void sfh_verb_repair(struct sfh_agent *a, struct sfh_request *req);
+/* Networks that were tried again have come up or not: repairs that waited for that go on. */
+void sfh_repair_goes_on(struct sfh_agent *a);
 
 /* --- server.c ------------------------------------------------------------------------------------ */
 /* A request outlives its client: who hangs up does not stop what was begun. */

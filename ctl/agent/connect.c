@@ -108,6 +108,8 @@ static void done_connect(struct sfh_job *job)
 	}
 	sfh_agent_ask_negotiated(a);
 	swept = a->resuming ? 0 : sfh_engine_sweep(&a->engine);
+	if (!a->resuming)
+		sfh_repair_goes_on(a);
 	sfh_agent_log(LOG_INFO, "connected to libvirtd; %zu guest(s) run, %u stale lease(s) given back",
 		      j->n, swept);
 	sfh_agent_rearm(a);

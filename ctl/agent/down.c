@@ -10,26 +10,18 @@ static void run_down(struct sfh_job *job)
 {
 	struct sfh_netjob *j = (struct sfh_netjob *)job;
 	struct sfh_virt *v = sfh_agent_virt_get(j->a, &j->err);
-	struct sfh_nl *nl = NULL;
-	int r;
+	struct sfh_net_pf pfs[SFH_NET_PFS_MAX];
+	struct sfh_netsetup s;
 
 	j->result = j->err.code;
 	if (!v)
 		return;
 	(void)pthread_mutex_lock(&j->a->network_lock);
-	j->result = sfh_virt_network_stop(v, j->name, &j->err);
-	if (j->result == 0)
-		j->result = sfh_nl_open(&nl, &j->err);
-	for (size_t i = 0; nl && i < j->def->npfs; i++) {
-		struct sfh_pfsetup s = sfh_netjob_pfsetup(j, nl, i);
-
-		r = sfh_pf_down(&s, j->def->pfs[i].dev, &j->err);
-		if (r < 0 && j->result == 0)
-			j->result = r;
+	j->result = sfh_netjob_setup(j, v, pfs, &s);
+	if (j->result == 0) {
+		j->result = sfh_net_down(&s, &j->err);
+		sfh_netjob_setup_done(&s);
 	}
-	if (nl)
-		(void)sfh_ledger_network_del(j->a->ledger, j->name, NULL);
-	sfh_nl_close(&nl);
 	(void)pthread_mutex_unlock(&j->a->network_lock);
 	sfh_agent_virt_put(j->a);
 	j->changed = true;
@@ -39,13 +31,28 @@ static void done_down(struct sfh_job *job)
 {
 	struct sfh_netjob *j = (struct sfh_netjob *)job;
 	struct sfh_agent *a = j->a;
+	struct sfh_ledger_network row;
+	bool left = sfh_ledger_network_get(a->ledger, j->name, &row) == 0;
 
-	if (!a->networks && a->network_jobs == 1)
+	if (!a->networks && a->network_jobs == 1 && !sfh_networks_any(a))
 		sfh_agent_steer_drop(a);
 	a->network_jobs--;
-	sfh_agent_log(j->result < 0 ? LOG_ERR : LOG_INFO, "network '%s' is down%s%s", j->name,
-		      j->result < 0 ? ", but: " : "", j->err.text);
+	if (left && row.phase == SFH_NETWORK_UP) {
+		sfh_agent_log(LOG_ERR, "network '%s' stays up: %s", j->name, j->err.text);
+		sfh_network_again(a, j->name);
+	} else {
+		sfh_agent_log(j->result < 0 ? LOG_ERR : LOG_INFO, "network '%s' is down%s%s", j->name,
+			      j->result < 0 ? ", but: " : "", j->err.text);
+	}
 	sfh_netjob_finish(j, "down");
+}
+
+static void done_trouble(struct sfh_job *job)
+{
+	struct sfh_agent *a = ((struct sfh_netjob *)job)->a;
+
+	(void)sfh_engine_sweep(&a->engine); /* its leases and pairs are nobody's now */
+	done_down(job);
 }
 
 /* Every pair of the network is on its standby leg, or gone. */
@@ -109,14 +116,86 @@ static void list_domains(const struct sfh_agent *a, const char *network, char *b
 		}
 }
 
+struct trouble {
+	struct sfh_agent *a;
+	const char *network;
+	unsigned pairs;
+	const struct sfh_ledger_pf *pf;
+	struct sfh_lease leases[256];
+	size_t n;
+};
+
+static int count_pair(void *ctx, const struct sfh_ledger_pair *row)
+{
+	struct trouble *t = ctx;
+
+	t->pairs += strcmp(row->network, t->network) == 0;
+	return 0;
+}
+
+static int note_lease(void *ctx, const struct sfh_lease *lease)
+{
+	struct trouble *t = ctx;
+
+	if (strcmp(lease->pf, t->pf->dev) == 0 && t->n < SFH_ARRAY_SIZE(t->leases))
+		t->leases[t->n++] = *lease;
+	return 0;
+}
+
+/* A VF that was there before `up` outlives `down`: it gets back what it was. */
+static int end_leases(void *ctx, const struct sfh_ledger_pf *row)
+{
+	struct trouble *t = ctx;
+
+	if (strcmp(row->network, t->network) != 0)
+		return 0;
+	t->pf = row;
+	t->n = 0;
+	(void)sfh_ledger_leases(t->a->ledger, note_lease, t);
+	for (size_t i = 0; i < t->n; i++)
+		if (sfh_pool_end(&t->a->engine, row->ifindex, &t->leases[i], NULL) < 0)
+			(void)sfh_ledger_lease_del(t->a->ledger, row->dev, t->leases[i].vf, NULL);
+	return 0;
+}
+
+/* A network that could not be brought back: what is left of it goes. Guests that run
+ * on it are not the engine's; their leases and rows are given up. */
+static void down_of_trouble(struct sfh_agent *a, struct sfh_request *req, const char *name)
+{
+	struct trouble t = { .a = a, .network = name };
+	struct sfh_netjob *j;
+
+	(void)sfh_ledger_pairs(a->ledger, count_pair, &t);
+	if (t.pairs && !json_is_true(json_object_get(req->args, "force"))) {
+		sfh_reply_error(req,
+				"'%s' could not be brought back and %u guest NIC(s) were on it when it was "
+				"up: mend it (fsck --repair), or use --force to give them up",
+				name, t.pairs);
+		return;
+	}
+	(void)sfh_ledger_pfs(a->ledger, end_leases, &t);
+	j = sfh_netjob_new(a, req, name, run_down, done_trouble);
+	if (!j)
+		return;
+	j->keep_path = t.pairs > 0;
+	sfh_require_unmark(a, name);
+	a->network_jobs++;
+	sfh_worker_submit(a->worker, &j->job);
+}
+
 void sfh_verb_down(struct sfh_agent *a, struct sfh_request *req)
 {
 	const char *name = sfh_request_string(req, "network");
+	struct sfh_ledger_network row;
 	struct sfh_error err = { 0 };
 	char domains[256];
 
 	if (!name)
 		return;
+	if (!sfh_agent_network(a, name) && sfh_ledger_network_get(a->ledger, name, &row) == 0) {
+		down_of_trouble(a, req, name);
+		return;
+	}
 	if (!sfh_agent_network(a, name)) {
 		check_only(a, req, name);
 		return;

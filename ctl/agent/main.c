@@ -85,6 +85,20 @@ static int claim(const char *dir, struct sfh_error *err)
 	return fd; /* held until the process ends */
 }
 
+/* --reconcile: nothing is under way any more, and whoever asked has his answer. */
+static int on_idle(sd_event_source *source, void *userdata)
+{
+	struct sfh_agent *a = userdata;
+
+	(void)source;
+	if (!a->repaired || a->requests || a->network_jobs)
+		return 0;
+	for (const struct sfh_pair *p = a->engine.pairs; p; p = p->next)
+		if (!sfh_pair_at_rest(p))
+			return 0;
+	return sd_event_exit(a->loop, 0);
+}
+
 static int start(struct sfh_agent *a, struct sfh_error *err)
 {
 	char path[256];
@@ -138,6 +152,8 @@ static int start(struct sfh_agent *a, struct sfh_error *err)
 		r = sfh_agent_events_init(a);
 	if (r < 0)
 		return sfh_err(err, r, "cannot set up the event loop: %s", strerrordesc_np(-r));
+	if (a->once && (r = sd_event_add_post(a->loop, NULL, on_idle, a)) < 0)
+		return sfh_err(err, r, "cannot set up the event loop: %s", strerrordesc_np(-r));
 	r = sfh_pfwatch_start(a, err);
 	return r < 0 ? r : sfh_server_start(a, err);
 }
@@ -145,11 +161,14 @@ static int start(struct sfh_agent *a, struct sfh_error *err)
 static void usage(FILE *to)
 {
 	(void)fprintf(to, "usage: sfhybridd [-v] [--connect URI]\n"
+			  "       sfhybridd --reconcile [-v] [--connect URI]\n"
 			  "       sfhybridd --state-table | --version | --help\n\n"
 			  "The agent of sfhybrid: runs in the foreground, logs to stderr, ends on SIGTERM;\n"
 			  "guests and their datapath go on without it.\n\n"
 			  "  -v, --verbose      log every event of every pair\n"
 			  "  --connect URI      libvirt to work with (qemu:///system)\n"
+			  "  --reconcile        take over, answer one 'fsck --repair', and end when no switch is\n"
+			  "                     under way (what 'sfhybrid-ctl fsck --repair' starts without an agent)\n"
 			  "  --state-table      print what each event does to a pair in each state\n");
 }
 
@@ -168,6 +187,7 @@ int main(int argc, char **argv)
 {
 	static const struct option options[] = {
 		{ "verbose", no_argument, NULL, 'v' },	   { "connect", required_argument, NULL, 'c' },
+		{ "reconcile", no_argument, NULL, 'r' },
 		{ "state-table", no_argument, NULL, 't' }, { "version", no_argument, NULL, 'V' },
 		{ "help", no_argument, NULL, 'h' },	   { NULL, 0, NULL, 0 },
 	};
@@ -189,6 +209,9 @@ int main(int argc, char **argv)
 			break;
 		case 'c':
 			agent.libvirt_uri = optarg;
+			break;
+		case 'r':
+			agent.once = true;
 			break;
 		case 't':
 			print_state_table();

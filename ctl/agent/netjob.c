@@ -108,44 +108,138 @@ void sfh_netjob_finish(struct sfh_netjob *j, const char *key)
 	sfh_netjob_free(j);
 }
 
-struct sfh_pfsetup sfh_netjob_pfsetup(struct sfh_netjob *j, struct sfh_nl *nl, size_t pf)
+static bool hv_active(void *ctx, const char *name)
 {
-	struct sfh_pfsetup s = {
-		.env = &j->a->env,
-		.nl = nl,
-		.steer = j->a->steer,
-		.steer_lock = &j->a->steer_lock,
-		.ledger = j->a->ledger,
-		.network = j->name,
-		.bridge = j->def->bridge,
-		.vfs = sfh_netdef_pf_vfs(j->def, pf),
-		.excluded = j->def->excluded,
-		.nexcluded = j->def->nexcluded,
-		.keep_path = j->keep_path,
-		.progress = sfh_netjob_progress,
-		.progress_ctx = j,
-	};
+	struct sfh_netjob *j = ctx;
 
-	return s;
+	return sfh_virt_network_active(j->virt, name);
+}
+
+static int hv_start(void *ctx, const char *name, struct sfh_error *err)
+{
+	struct sfh_netjob *j = ctx;
+
+	return sfh_virt_network_start(j->virt, name, err);
+}
+
+static int hv_stop(void *ctx, const char *name, struct sfh_error *err)
+{
+	struct sfh_netjob *j = ctx;
+
+	return sfh_virt_network_stop(j->virt, name, err);
+}
+
+static int collect_guest(void *ctx, const char *xml)
+{
+	struct sfh_netjob *j = ctx;
+	char **more = realloc(j->guests, (j->nguests + 1) * sizeof(*more));
+
+	if (!more)
+		return -ENOMEM;
+	j->guests = more;
+	more[j->nguests] = strdup(xml);
+	return more[j->nguests] ? (j->nguests++, 0) : -ENOMEM;
+}
+
+static int hv_guests(void *ctx, struct sfh_error *err)
+{
+	struct sfh_netjob *j = ctx;
+
+	return sfh_virt_running(j->virt, collect_guest, j, err);
+}
+
+static const struct sfh_net_hv net_hv = { hv_active, hv_start, hv_stop, hv_guests };
+
+int sfh_netjob_setup(struct sfh_netjob *j, struct sfh_virt *v, struct sfh_net_pf *pfs,
+		     struct sfh_netsetup *ret)
+{
+	struct sfh_agent *a = j->a;
+	struct sfh_nl *nl = NULL;
+	int r = sfh_agent_steer_open(a, &j->err);
+
+	if (r == 0)
+		r = sfh_nl_open(&nl, &j->err);
+	if (r < 0)
+		return r;
+	j->virt = v;
+	*ret = (struct sfh_netsetup){
+		.pf = {
+			.ops = &sfh_pf_system,
+			.env = &a->env,
+			.nl = nl,
+			.steer = a->steer,
+			.steer_lock = &a->steer_lock,
+			.ledger = a->ledger,
+			.network = j->name,
+			.bridge = "",
+			.keep_path = j->keep_path,
+			.progress = sfh_netjob_progress,
+			.progress_ctx = j,
+		},
+		.pfs = pfs,
+		.hv = &net_hv,
+		.hv_ctx = j,
+	};
+	(void)sfh_strcpy(ret->row.name, sizeof(ret->row.name), j->name);
+	if (!j->def)
+		return 0;
+	(void)sfh_strcpy(ret->row.mode, sizeof(ret->row.mode), sfh_standby_mode_name(j->def->mode));
+	(void)sfh_strcpy(ret->row.policy, sizeof(ret->row.policy),
+			 sfh_net_policy_name(j->def->policy));
+	(void)sfh_strcpy(ret->row.bridge, sizeof(ret->row.bridge), j->def->bridge);
+	ret->pf.bridge = j->def->bridge;
+	ret->pf.excluded = j->def->excluded;
+	ret->pf.nexcluded = j->def->nexcluded;
+	ret->npfs = j->def->npfs;
+	for (size_t i = 0; i < j->def->npfs; i++) {
+		(void)sfh_strcpy(pfs[i].dev, sizeof(pfs[i].dev), j->def->pfs[i].dev);
+		pfs[i].vfs = sfh_netdef_pf_vfs(j->def, i);
+	}
+	return 0;
+}
+
+void sfh_netjob_setup_done(struct sfh_netsetup *s)
+{
+	sfh_nl_close(&s->pf.nl);
 }
 
 int sfh_netjob_check_traffic(const struct sfh_netdef *def, struct sfh_nl *nl,
 			     struct sfh_error *err)
 {
+	unsigned addresses[SFH_NET_PFS_MAX];
+	int ifindex[SFH_NET_PFS_MAX], r;
+
 	for (size_t i = 0; i < def->npfs; i++) {
 		struct sfh_link link;
-		unsigned addresses = 0;
-		int r = sfh_nl_link_get(nl, def->pfs[i].dev, &link, err);
 
-		if (r == 0)
-			r = sfh_nl_addr_count(nl, link.ifindex, &addresses, err);
+		r = sfh_nl_link_get(nl, def->pfs[i].dev, &link, err);
 		if (r < 0)
 			return r;
-		if (addresses)
+		ifindex[i] = link.ifindex;
+	}
+	r = sfh_nl_addr_counts(nl, ifindex, addresses, def->npfs, err);
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < def->npfs; i++)
+		if (addresses[i])
 			return sfh_err(err, -EBUSY,
 				       "PF '%s' carries %u address(es) of this host, whose traffic is "
 				       "interrupted for a second or more",
-				       def->pfs[i].dev, addresses);
-	}
+				       def->pfs[i].dev, addresses[i]);
 	return 0;
+}
+
+static int any_network(void *ctx, const struct sfh_ledger_network *row)
+{
+	(void)row;
+	*(bool *)ctx = true;
+	return 1;
+}
+
+bool sfh_networks_any(const struct sfh_agent *a)
+{
+	bool any = false;
+
+	(void)sfh_ledger_networks(a->ledger, any_network, &any);
+	return any;
 }

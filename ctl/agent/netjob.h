@@ -5,7 +5,7 @@
 #define SFH_AGENT_NETJOB_H
 
 #include "ctl/agent/agent.h"
-#include "ctl/core/pfsetup.h"
+#include "ctl/core/netsetup.h"
 
 struct sfh_netjob {
 	struct sfh_job job;
@@ -16,10 +16,11 @@ struct sfh_netjob {
 	struct sfh_netdef *def;
 	int pf_ifindex[SFH_NET_PFS_MAX];
 	bool keep_path;
-	bool half; /* the last agent ended in the middle of it */
+	bool ended; /* it was a `down` that was cut short */
 	bool yes;     /* go on although a PF carries this host's traffic */
 	bool confirm; /* that is why it was refused */
 	bool changed;
+	struct sfh_virt *virt; /* worker, while it runs */
 	char **guests; /* live XML of what runs */
 	size_t nguests;
 	int result;
@@ -33,8 +34,11 @@ struct sfh_netjob *sfh_netjob_new(struct sfh_agent *a, struct sfh_request *req, 
 void sfh_netjob_progress(void *ctx, const char *text);
 /* Worker: reads the network's definition from libvirt into j->def. */
 int sfh_netjob_load(struct sfh_netjob *j, struct sfh_virt *v);
-/* Worker: what PF number `pf` of the network is set up with. */
-struct sfh_pfsetup sfh_netjob_pfsetup(struct sfh_netjob *j, struct sfh_nl *nl, size_t pf);
+/* Worker: how the network comes up or goes down; j->def may be NULL (only down then).
+ * `pfs` has room for SFH_NET_PFS_MAX. Opens what it needs; sfh_netjob_setup_done(). */
+int sfh_netjob_setup(struct sfh_netjob *j, struct sfh_virt *v, struct sfh_net_pf *pfs,
+		     struct sfh_netsetup *ret);
+void sfh_netjob_setup_done(struct sfh_netsetup *s);
 /* Loop: answers the request as j->result says; `key` is true if it changed
  * something. Frees the job. */
 void sfh_netjob_finish(struct sfh_netjob *j, const char *key);
@@ -43,6 +47,9 @@ void sfh_netjob_finish(struct sfh_netjob *j, const char *key);
  * host: attaching and detaching programs interrupts them for a second or more. */
 int sfh_netjob_check_traffic(const struct sfh_netdef *def, struct sfh_nl *nl,
 			     struct sfh_error *err);
+
+/* Loop: whether the ledger knows any network: then programs and pins are needed. */
+bool sfh_networks_any(const struct sfh_agent *a);
 
 /* Takes the network off the agent's lists; its definition is the caller's. */
 struct sfh_netdef *sfh_network_take(struct sfh_agent *a, const char *name);

@@ -7,38 +7,6 @@
 #include "ctl/agent/netjob.h"
 #include "ctl/core/sysfs.h"
 
-static int collect_guest(void *ctx, const char *xml)
-{
-	struct sfh_netjob *j = ctx;
-	char **more = realloc(j->guests, (j->nguests + 1) * sizeof(*more));
-
-	if (!more)
-		return -ENOMEM;
-	j->guests = more;
-	more[j->nguests] = strdup(xml);
-	return more[j->nguests] ? (j->nguests++, 0) : -ENOMEM;
-}
-
-static int network_row(struct sfh_netjob *j, bool complete)
-{
-	struct sfh_ledger_network row = { .complete = complete };
-
-	(void)sfh_strcpy(row.name, sizeof(row.name), j->name);
-	(void)sfh_strcpy(row.mode, sizeof(row.mode), sfh_standby_mode_name(j->def->mode));
-	(void)sfh_strcpy(row.policy, sizeof(row.policy), sfh_net_policy_name(j->def->policy));
-	(void)sfh_strcpy(row.bridge, sizeof(row.bridge), j->def->bridge);
-	return sfh_ledger_network_put(j->a->ledger, &row, &j->err);
-}
-
-static void pfs_down(struct sfh_netjob *j, struct sfh_nl *nl, size_t n)
-{
-	while (n-- > 0) {
-		struct sfh_pfsetup s = sfh_netjob_pfsetup(j, nl, n);
-
-		(void)sfh_pf_down(&s, j->def->pfs[n].dev, NULL);
-	}
-}
-
 static int pfs_check(struct sfh_netjob *j)
 {
 	for (size_t i = 0; i < j->def->npfs; i++) {
@@ -54,44 +22,61 @@ static int pfs_check(struct sfh_netjob *j)
 	return sfh_iommu_check(&j->a->env, &j->err);
 }
 
-static int bring_up(struct sfh_netjob *j, struct sfh_virt *v)
+/* What must hold before anything is changed. */
+static int look_first(struct sfh_netjob *j, struct sfh_virt *v)
 {
 	struct sfh_nl *nl = NULL;
-	size_t done = 0;
 	int r = sfh_netjob_load(j, v);
 
 	if (r == 0)
 		r = pfs_check(j);
-	if (r == 0)
-		r = sfh_agent_steer_open(j->a, &j->err);
-	if (r == 0)
-		r = sfh_nl_open(&nl, &j->err);
 	if (r == 0 && !j->yes) {
-		r = sfh_netjob_check_traffic(j->def, nl, &j->err);
+		r = sfh_nl_open(&nl, &j->err);
+		if (r == 0)
+			r = sfh_netjob_check_traffic(j->def, nl, &j->err);
+		sfh_nl_close(&nl);
 		j->confirm = r == -EBUSY;
 	}
-	if (r == 0 && j->half)
-		pfs_down(j, nl, j->def->npfs);
-	if (r == 0)
-		r = network_row(j, false);
-	for (; r == 0 && done < j->def->npfs; done++) {
-		struct sfh_pfsetup s = sfh_netjob_pfsetup(j, nl, done);
+	return r;
+}
 
-		r = sfh_pf_up(&s, j->def->pfs[done].dev, &j->err);
+static int bring_up(struct sfh_netjob *j, struct sfh_virt *v)
+{
+	struct sfh_net_pf pfs[SFH_NET_PFS_MAX];
+	struct sfh_ledger_network row = { .phase = SFH_NETWORK_COMING };
+	bool known = sfh_ledger_network_get(j->a->ledger, j->name, &row) == 0;
+	struct sfh_error why = { 0 };
+	struct sfh_netsetup s;
+	int r;
+
+	j->ended = known && !j->req && row.phase >= SFH_NETWORK_GOING;
+	j->keep_path = row.phase == SFH_NETWORK_GOING_KEEP;
+	r = j->ended ? 0 : look_first(j, v);
+	if (r < 0 && known && row.phase == SFH_NETWORK_UP && !j->confirm)
+		(void)sfh_ledger_network_trouble(j->a->ledger, j->name, j->err.text, NULL);
+	if (r < 0 && !known && !j->req) { /* one that starts with libvirt: meant to be up */
+		(void)sfh_strcpy(row.name, sizeof(row.name), j->name);
+		(void)sfh_strcpy(row.trouble, sizeof(row.trouble), j->err.text);
+		row.phase = SFH_NETWORK_UP;
+		(void)sfh_ledger_network_put(j->a->ledger, &row, NULL);
+	}
+	if (r < 0 && (!known || row.phase == SFH_NETWORK_UP || j->confirm))
+		return r;
+	/* What was cut short is taken back even if it cannot be begun anew. */
+	why = j->err;
+	j->err = (struct sfh_error){ 0 };
+	if (sfh_netjob_setup(j, v, pfs, &s) < 0)
+		return j->err.code;
+	if (r < 0 || j->ended) {
+		int r2 = sfh_net_down(&s, &j->err);
+
 		if (r < 0)
-			break;
+			j->err = why;
+		r = r < 0 ? r : r2;
+	} else {
+		r = sfh_net_up(&s, &j->err);
 	}
-	if (r == 0)
-		r = sfh_virt_network_start(v, j->name, &j->err);
-	if (r == 0)
-		r = network_row(j, true);
-	if (r == 0)
-		r = sfh_virt_running(v, collect_guest, j, &j->err);
-	if (r < 0 && nl) {
-		pfs_down(j, nl, done);
-		(void)sfh_ledger_network_del(j->a->ledger, j->name, NULL);
-	}
-	sfh_nl_close(&nl);
+	sfh_netjob_setup_done(&s);
 	return r;
 }
 
@@ -108,6 +93,19 @@ static void run_up(struct sfh_job *job)
 	(void)pthread_mutex_unlock(&j->a->network_lock);
 	j->changed = j->result == 0;
 	sfh_agent_virt_put(j->a);
+}
+
+/* Pairs of a PF that went and came back: their standby device and VF went with it.
+ * What still runs on it is found anew. */
+static void forget_lost(struct sfh_agent *a, const struct sfh_netjob *j)
+{
+	for (struct sfh_pair *p = a->engine.pairs, *next; p; p = next) {
+		int pf = strcmp(p->network, j->name) == 0 ? sfh_netdef_find_pf(j->def, p->pf) : -1;
+
+		next = p->next;
+		if (pf >= 0 && j->pf_ifindex[pf] != p->pf_ifindex)
+			sfh_pair_dispatch(&a->engine, p, SFH_EV_STOPPED, "pf-gone");
+	}
 }
 
 static void take_in(struct sfh_netjob *j)
@@ -131,6 +129,7 @@ static void take_in(struct sfh_netjob *j)
 		(void)sfh_strcpy(net.pfs[i], sizeof(net.pfs[i]), j->def->pfs[i].dev);
 		net.pf_ifindex[i] = j->pf_ifindex[i];
 	}
+	forget_lost(a, j);
 	sfh_network_drop(a, j->name);
 	n->def = TAKE_PTR(j->def);
 	n->next = a->networks;
@@ -147,6 +146,7 @@ static void take_in(struct sfh_netjob *j)
 			sfh_engine_guest_running(&a->engine, &d.guest, true);
 		sfh_described_done(&d);
 	}
+	sfh_pfwatch_learn(a, j->name);
 	sfh_agent_ask_negotiated(a);
 }
 
@@ -155,7 +155,9 @@ static void done_up(struct sfh_job *job)
 	struct sfh_netjob *j = (struct sfh_netjob *)job;
 	struct sfh_agent *a = j->a;
 
-	if (j->result == 0) {
+	if (j->result == 0 && j->ended) {
+		sfh_agent_log(LOG_INFO, "network '%s' is down: what was begun is ended", j->name);
+	} else if (j->result == 0) {
 		if (sfh_agent_steer_watch(a) < 0)
 			sfh_agent_log(LOG_ERR, "the datapath's events cannot be watched");
 		if (sfh_netdef_has_policy(j->def, SFH_NET_POLICY_REQUIRE))
@@ -164,15 +166,20 @@ static void done_up(struct sfh_job *job)
 		sfh_agent_log(LOG_INFO, "network '%s' is up", j->name);
 	} else {
 		sfh_agent_log(LOG_ERR, "network '%s' is not up: %s", j->name, j->err.text);
-		if (!a->networks && a->network_jobs == 1)
-			sfh_agent_steer_drop(a);
 	}
+	/* Steering of a network that could not be brought back stays for its guests. */
+	if (!a->networks && a->network_jobs == 1 && !sfh_networks_any(a))
+		sfh_agent_steer_drop(a);
 	a->network_jobs--;
-	if (!j->req && --a->resuming == 0)
+	if (!j->req && --a->resuming == 0) {
 		sfh_agent_log(LOG_INFO, "networks resumed; %u stale lease(s) given back",
 			      sfh_engine_sweep(&a->engine));
+		sfh_repair_goes_on(a);
+	}
 	sfh_agent_rearm(a);
 	sfh_netjob_finish(j, "up");
+	if (a->retry_wanted)
+		(void)sfh_networks_retry(a);
 }
 
 void sfh_verb_up(struct sfh_agent *a, struct sfh_request *req)
@@ -210,16 +217,12 @@ static int note_network(void *ctx, const struct sfh_ledger_network *row)
 	return 0;
 }
 
-static void resume_one(struct sfh_agent *a, const char *name, bool half)
+static void resume_one(struct sfh_agent *a, const char *name)
 {
-	struct sfh_netjob *j;
+	struct sfh_netjob *j = sfh_netjob_new(a, NULL, name, run_up, done_up);
 
-	if (sfh_agent_network(a, name))
-		return;
-	j = sfh_netjob_new(a, NULL, name, run_up, done_up);
 	if (!j)
 		return;
-	j->half = half;
 	j->yes = true; /* it was up before, or is meant to be: nobody is there to ask */
 	a->network_jobs++;
 	a->resuming++;
@@ -244,8 +247,59 @@ void sfh_networks_resume(struct sfh_agent *a, const json_t *autostart)
 	if (!r || sfh_ledger_networks(a->ledger, note_network, r) < 0)
 		return;
 	for (i = 0; i < r->n; i++)
-		resume_one(a, r->rows[i].name, !r->rows[i].complete);
+		if (!sfh_agent_network(a, r->rows[i].name))
+			resume_one(a, r->rows[i].name);
 	json_array_foreach((json_t *)autostart, i, name)
 		if (!in_ledger(r, json_string_value(name)))
-			resume_one(a, json_string_value(name), false);
+			resume_one(a, json_string_value(name));
+}
+
+struct lost {
+	const struct sfh_agent *a;
+	const char *network;
+};
+
+/* Is it the device that was set up, with the VFs that it had then? */
+static int look_for_loss(void *ctx, const struct sfh_ledger_pf *row)
+{
+	const struct lost *l = ctx;
+	_cleanup_(sfh_pf_free) struct sfh_pf *pf = NULL;
+
+	if (strcmp(row->network, l->network) != 0)
+		return 0;
+	if (sfh_pf_read(&l->a->env, row->dev, &pf, NULL) < 0)
+		return 0; /* gone or renamed: nothing to try until it is back */
+	return pf->ifindex != row->ifindex ||
+	       (row->generation && pf->generation != row->generation);
+}
+
+static bool has_lost_a_pf(const struct sfh_agent *a, const char *network)
+{
+	return sfh_ledger_pfs(a->ledger, look_for_loss, &(struct lost){ a, network }) == 1;
+}
+
+unsigned sfh_networks_retry(struct sfh_agent *a)
+{
+	_cleanup_free_ struct resume *r = calloc(1, sizeof(*r));
+	unsigned begun = 0;
+
+	a->retry_wanted = a->network_jobs > 0; /* what is under way ends by itself */
+	if (!r || a->network_jobs || !a->resumed ||
+	    sfh_ledger_networks(a->ledger, note_network, r) < 0)
+		return 0;
+	for (size_t i = 0; i < r->n; i++) {
+		const char *name = r->rows[i].name;
+
+		if (sfh_engine_network(&a->engine, name) && !has_lost_a_pf(a, name))
+			continue;
+		sfh_agent_log(LOG_NOTICE, "network '%s' is tried again", name);
+		resume_one(a, name);
+		begun++;
+	}
+	return begun;
+}
+
+void sfh_network_again(struct sfh_agent *a, const char *name)
+{
+	resume_one(a, name);
 }

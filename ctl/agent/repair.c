@@ -10,10 +10,13 @@
 
 struct repair_job {
 	struct sfh_job job;
+	struct repair_job *next; /* while it waits for networks */
 	struct sfh_agent *a;
 	struct sfh_request *req;
 	struct sfh_survey survey;
 	json_t *findings;
+	json_t *before; /* what the retry may mend: kind, of what, text */
+	bool tried_again; /* what could not be brought back */
 	int result;
 	struct sfh_error err;
 };
@@ -161,6 +164,9 @@ static int mend(struct sfh_agent *a, const struct sfh_finding *f, struct sfh_err
 		return mend_entry(a, f, err);
 	case SFH_FINDING_ENTRY_OF_NOBODY:
 		return drop_entry(a, f, err);
+	case SFH_FINDING_NETWORK_FAILED:
+	case SFH_FINDING_VFS_CHANGED:
+		return sfh_err(err, -EAGAIN, "it was tried again, in vain");
 	default:
 		return sfh_err(err, -EOPNOTSUPP, "that is yours to mend");
 	}
@@ -180,19 +186,98 @@ static int on_finding(void *ctx, const struct sfh_finding *f)
 	return 0;
 }
 
+/* Whether bringing a network up again is what mends it. */
+static int needs_retry(void *ctx, const struct sfh_finding *f)
+{
+	*(bool *)ctx |= f->kind == SFH_FINDING_NETWORK_FAILED ||
+			f->kind == SFH_FINDING_VFS_CHANGED;
+	return 0;
+}
+
+static int note_before(void *ctx, const struct sfh_finding *f)
+{
+	if (f->kind == SFH_FINDING_NETWORK_FAILED || f->kind == SFH_FINDING_VFS_CHANGED)
+		(void)json_array_append_new(
+			ctx, json_pack("{s:s, s:s, s:s}", "kind", sfh_finding_name(f->kind), "of",
+				       f->network[0] ? f->network : f->pf, "text", f->text));
+	return 0;
+}
+
+static int strike_out(void *ctx, const struct sfh_finding *f)
+{
+	const char *of = f->network[0] ? f->network : f->pf;
+	size_t i;
+	json_t *o;
+
+	json_array_foreach((json_t *)ctx, i, o)
+		if (strcmp(json_string_value(json_object_get(o, "kind")),
+			   sfh_finding_name(f->kind)) == 0 &&
+		    strcmp(json_string_value(json_object_get(o, "of")), of) == 0)
+			(void)json_array_remove(ctx, i--);
+	return 0;
+}
+
+static void tell_mended(struct repair_job *j)
+{
+	size_t i;
+	json_t *o;
+
+	(void)sfh_check(&j->survey, strike_out, j->before);
+	json_array_foreach(j->before, i, o)
+		(void)json_array_append_new(
+			j->findings, json_pack("{s:O, s:O, s:b, s:s}", "kind",
+					       json_object_get(o, "kind"), "text",
+					       json_object_get(o, "text"), "repaired", 1, "note", ""));
+}
+
+static struct repair_job *waiting;
+
+static void wait_for_networks(struct repair_job *j)
+{
+	j->next = waiting;
+	waiting = j;
+}
+
+void sfh_repair_goes_on(struct sfh_agent *a)
+{
+	struct repair_job *j = waiting;
+
+	waiting = NULL;
+	while (j) {
+		struct repair_job *next = j->next;
+
+		sfh_worker_submit(a->worker, &j->job);
+		j = next;
+	}
+}
+
 static void done_survey(struct sfh_job *job)
 {
 	struct repair_job *j = (struct repair_job *)job;
+	bool retry = false;
 
+	if (j->result == 0 && !j->tried_again) {
+		(void)sfh_check(&j->survey, needs_retry, &retry);
+		(void)sfh_check(&j->survey, note_before, j->before);
+		j->tried_again = true;
+		if (retry && sfh_networks_retry(j->a) > 0) {
+			sfh_survey_done(&j->survey);
+			wait_for_networks(j);
+			return;
+		}
+	}
 	if (j->result < 0) {
 		sfh_reply_error(j->req, "%s", j->err.text);
 	} else {
 		j->findings = json_array();
+		tell_mended(j);
 		(void)sfh_check(&j->survey, on_finding, j);
+		j->a->repaired = true;
 		sfh_reply_ok(j->req, json_pack("{s:o}", "findings", j->findings));
 	}
 	sfh_agent_rearm(j->a);
 	sfh_survey_done(&j->survey);
+	json_decref(j->before);
 	free(j);
 }
 
@@ -208,5 +293,9 @@ void sfh_verb_repair(struct sfh_agent *a, struct sfh_request *req)
 	j->req = req;
 	j->job.run = run_survey;
 	j->job.done = done_survey;
-	sfh_worker_submit(a->worker, &j->job);
+	j->before = json_array();
+	if (!a->resumed || a->resuming) /* the agent has just begun to take over */
+		wait_for_networks(j);
+	else
+		sfh_worker_submit(a->worker, &j->job);
 }

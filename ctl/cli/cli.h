@@ -59,6 +59,9 @@ int sfh_cli_print_json(json_t *object);
 int sfh_cli_call(const struct sfh_cli *cli, json_t *request, json_t **ret);
 /* Whether an agent answers, without a word about it. */
 bool sfh_cli_agent_alive(const struct sfh_cli *cli);
+/* Where none runs: starts one that mends what it can and ends; its answer to the
+ * verb repair. */
+int sfh_cli_reconcile(const struct sfh_cli *cli, json_t **ret);
 
 int sfh_cli_define(struct sfh_cli *cli);
 int sfh_cli_undefine(struct sfh_cli *cli);

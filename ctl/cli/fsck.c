@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* fsck: finds by itself, mends by asking the agent. */
+/* fsck: finds by itself, mends by asking the agent, or one that is started for it. */
 #include <stdio.h>
+#include <string.h>
 
 #include "ctl/cli/cli.h"
 #include "libvirt-glue/survey.h"
@@ -86,13 +87,53 @@ static int tell(struct sfh_cli *cli, json_t *findings, bool repair)
 	return open ? SFH_EXIT_FAILED : SFH_EXIT_OK;
 }
 
+static bool has(json_t *findings, const json_t *f)
+{
+	size_t i;
+	json_t *o;
+
+	json_array_foreach(findings, i, o)
+		if (strcmp(str(o, "kind"), str(f, "kind")) == 0 &&
+		    strcmp(str(o, "text"), str(f, "text")) == 0)
+			return true;
+	return false;
+}
+
+/* The agent that is started mends while it takes over, before it looks: what was
+ * there before and is not any more was mended. */
+static int repair_without_agent(struct sfh_cli *cli, json_t **ret)
+{
+	json_t *before = json_array(), *answer = NULL, *findings, *f;
+	int status = find(cli, before);
+	size_t i;
+
+	if (status == SFH_EXIT_OK)
+		status = sfh_cli_reconcile(cli, &answer);
+	if (status == SFH_EXIT_OK) {
+		findings = json_object_get(answer, "findings");
+		json_array_foreach(before, i, f)
+			if (!has(findings, f)) {
+				(void)json_object_set_new(f, "repaired", json_true());
+				(void)json_object_del(f, "repairable");
+				(void)json_object_set_new(f, "note", json_string(""));
+				(void)json_array_append(findings, f);
+			}
+		*ret = json_incref(findings);
+	}
+	json_decref(answer);
+	json_decref(before);
+	return status;
+}
+
 int sfh_cli_fsck(struct sfh_cli *cli)
 {
 	bool repair = cli->given & SFH_OPT_REPAIR;
 	json_t *findings = NULL, *answer = NULL;
 	int status;
 
-	if (repair) {
+	if (repair && !sfh_cli_agent_alive(cli)) {
+		status = repair_without_agent(cli, &findings);
+	} else if (repair) {
 		status = sfh_cli_call(cli, json_pack("{s:s}", "verb", "repair"), &answer);
 		if (status == SFH_EXIT_OK)
 			findings = json_incref(json_object_get(answer, "findings"));

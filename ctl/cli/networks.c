@@ -101,7 +101,7 @@ static int match_up(void *ctx, const struct sfh_ledger_network *row)
 {
 	struct is_up *u = ctx;
 
-	u->up |= row->complete && strcmp(row->name, u->name) == 0;
+	u->up |= row->phase == SFH_NETWORK_UP && !row->trouble[0] && strcmp(row->name, u->name) == 0;
 	return 0;
 }
 

@@ -152,15 +152,26 @@ static int add_pf(void *ctx, const struct sfh_ledger_pf *row)
 	return 0;
 }
 
+static const char *state_of(const struct sfh_ledger_network *row)
+{
+	if (row->trouble[0])
+		return "failed";
+	return row->phase == SFH_NETWORK_UP ? "up" : "incomplete";
+}
+
 static int add_network(void *ctx, const struct sfh_ledger_network *row)
 {
 	struct gather *g = ctx;
 
-	if (wanted(g, row->name))
-		(void)json_array_append_new(
-			g->networks, json_pack("{s:s, s:s, s:s, s:s, s:[]}", "name", row->name,
-					       "state", row->complete ? "up" : "incomplete", "mode",
-					       row->mode, "policy", row->policy, "pfs"));
+	json_t *o;
+
+	if (!wanted(g, row->name))
+		return 0;
+	o = json_pack("{s:s, s:s, s:s, s:s, s:[]}", "name", row->name, "state", state_of(row),
+		      "mode", row->mode, "policy", row->policy, "pfs");
+	if (row->trouble[0])
+		(void)json_object_set_new(o, "problem", json_string(row->trouble));
+	(void)json_array_append_new(g->networks, o);
 	return 0;
 }
 
@@ -296,6 +307,10 @@ static void print_table(const json_t *networks, const json_t *pairs, bool agent)
 				     num(pf, "excluded"),
 				     str(pf, "xdp"), str(pf, "problem")[0] ? "; " : "",
 				     str(pf, "problem"));
+	json_array_foreach((json_t *)networks, i, n)
+		if (str(n, "problem")[0])
+			(void)printf("%-20s %-10s %s; 'sfhybrid-ctl fsck --repair' tries again\n",
+				     str(n, "name"), str(n, "state"), str(n, "problem"));
 	json_array_foreach((json_t *)networks, i, n)
 		json_array_foreach(json_object_get(n, "pfs"), k, pf) {
 			print_excluded(pf);

@@ -11,11 +11,11 @@ struct sfh_ledger {
 
 static const char ddl[] =
 	"CREATE TABLE networks (name TEXT PRIMARY KEY, mode TEXT NOT NULL, policy TEXT NOT NULL,"
-	"  bridge TEXT NOT NULL, complete INT NOT NULL);"
+	"  bridge TEXT NOT NULL, phase INT NOT NULL, trouble TEXT NOT NULL);"
 	"CREATE TABLE pfs (dev TEXT PRIMARY KEY, network TEXT NOT NULL, ifindex INT NOT NULL,"
 	"  generation INT NOT NULL, bdf TEXT NOT NULL, driver TEXT NOT NULL, xdp TEXT NOT NULL,"
 	"  orig_num_vfs INT NOT NULL, orig_autoprobe INT NOT NULL, orig_up INT NOT NULL,"
-	"  bridged INT NOT NULL, parklink INT NOT NULL);"
+	"  bridged INT NOT NULL, parklink INT NOT NULL, mtu INT NOT NULL);"
 	"CREATE TABLE vfs (pf TEXT NOT NULL, vf INT NOT NULL, bdf TEXT NOT NULL UNIQUE,"
 	"  orig_driver TEXT NOT NULL, PRIMARY KEY (pf, vf));"
 	"CREATE TABLE slots (pf TEXT NOT NULL, vf INT NOT NULL, bdf TEXT NOT NULL,"
@@ -77,8 +77,24 @@ static int walk(struct sfh_ledger *l, const char *sql,
 int sfh_ledger_network_put(struct sfh_ledger *l, const struct sfh_ledger_network *row,
 			   struct sfh_error *err)
 {
-	return sfh_db_run(l->db, err, "INSERT OR REPLACE INTO networks VALUES (?,?,?,?,?)", "ssssi",
-			  row->name, row->mode, row->policy, row->bridge, row->complete);
+	return sfh_db_run(l->db, err, "INSERT OR REPLACE INTO networks VALUES (?,?,?,?,?,?)",
+			  "ssssis",
+			  row->name, row->mode, row->policy, row->bridge, (int)row->phase,
+			  row->trouble);
+}
+
+int sfh_ledger_network_phase(struct sfh_ledger *l, const char *name, enum sfh_network_phase phase,
+			     struct sfh_error *err)
+{
+	return sfh_db_run(l->db, err, "UPDATE networks SET phase = ? WHERE name = ?", "is",
+			  (int)phase, name);
+}
+
+int sfh_ledger_network_trouble(struct sfh_ledger *l, const char *name, const char *trouble,
+			       struct sfh_error *err)
+{
+	return sfh_db_run(l->db, err, "UPDATE networks SET trouble = ? WHERE name = ?", "ss",
+			  trouble, name);
 }
 
 int sfh_ledger_network_del(struct sfh_ledger *l, const char *name, struct sfh_error *err)
@@ -91,11 +107,11 @@ int sfh_ledger_pf_put(struct sfh_ledger *l, const struct sfh_ledger_pf *row, str
 	char bdf[SFH_BDF_STRLEN];
 
 	return sfh_db_run(l->db, err,
-			  "INSERT OR REPLACE INTO pfs VALUES (?,?,?,?,?,?,?,?,?,?,?,?)",
-			  "ssilsssiiiii", row->dev, row->network, row->ifindex,
+			  "INSERT OR REPLACE INTO pfs VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)",
+			  "ssilsssiiiiii", row->dev, row->network, row->ifindex,
 			  (int64_t)row->generation, sfh_bdf_format(&row->bdf, bdf), row->driver,
 			  row->xdp, (int)row->orig_num_vfs, row->orig_autoprobe, row->orig_up,
-			  row->bridged, row->parklink);
+			  (int)row->bridged, row->parklink, (int)row->mtu);
 }
 
 int sfh_ledger_pf_del(struct sfh_ledger *l, const char *dev, struct sfh_error *err)
@@ -127,12 +143,15 @@ struct network_walk {
 static int fill_network(sqlite3_stmt *s, void *arg)
 {
 	struct network_walk *w = arg;
-	struct sfh_ledger_network row = { .complete = sqlite3_column_int(s, 4) };
+	struct sfh_ledger_network row = {
+		.phase = (enum sfh_network_phase)sqlite3_column_int(s, 4),
+	};
 
 	sfh_db_text(s, 0, row.name, sizeof(row.name));
 	sfh_db_text(s, 1, row.mode, sizeof(row.mode));
 	sfh_db_text(s, 2, row.policy, sizeof(row.policy));
 	sfh_db_text(s, 3, row.bridge, sizeof(row.bridge));
+	sfh_db_text(s, 5, row.trouble, sizeof(row.trouble));
 	return w->cb(w->ctx, &row);
 }
 
@@ -141,6 +160,28 @@ int sfh_ledger_networks(struct sfh_ledger *l,
 {
 	return walk(l, "SELECT * FROM networks ORDER BY name", fill_network,
 		    &(struct network_walk){ cb, ctx });
+}
+
+struct network_find {
+	const char *name;
+	struct sfh_ledger_network *ret;
+};
+
+static int match_network(void *ctx, const struct sfh_ledger_network *row)
+{
+	struct network_find *f = ctx;
+
+	if (strcmp(row->name, f->name) != 0)
+		return 0;
+	*f->ret = *row;
+	return 1;
+}
+
+int sfh_ledger_network_get(struct sfh_ledger *l, const char *name, struct sfh_ledger_network *ret)
+{
+	int r = sfh_ledger_networks(l, match_network, &(struct network_find){ name, ret });
+
+	return r == 0 ? -ENOENT : r > 0 ? 0 : r;
 }
 
 struct pf_walk {
@@ -157,8 +198,9 @@ static int fill_pf(sqlite3_stmt *s, void *arg)
 		.orig_num_vfs = (unsigned)sqlite3_column_int(s, 7),
 		.orig_autoprobe = sqlite3_column_int(s, 8),
 		.orig_up = sqlite3_column_int(s, 9),
-		.bridged = sqlite3_column_int(s, 10),
+		.bridged = (enum sfh_pf_bridged)sqlite3_column_int(s, 10),
 		.parklink = sqlite3_column_int(s, 11),
+		.mtu = (unsigned)sqlite3_column_int(s, 12),
 	};
 	char bdf[SFH_BDF_STRLEN];
 

@@ -12,7 +12,7 @@
 #include "ctl/core/netlink.h"
 #include "sfhybrid/util.h"
 
-#define SFH_LEDGER_SCHEMA 1
+#define SFH_LEDGER_SCHEMA 2
 #define SFH_NAME_MAX 256 /* network and domain names, with the terminator */
 #define SFH_UUID_STRLEN 37
 
@@ -25,6 +25,12 @@ int sfh_ledger_open(const char *path, bool writable, struct sfh_ledger **ret,
 void sfh_ledger_close(struct sfh_ledger **ledger);
 
 /* --- networks and PFs ----------------------------------------------------------- */
+enum sfh_pf_bridged {
+	SFH_PF_NOT_BRIDGED,
+	SFH_PF_BRIDGE_PORT, /* we made it a port of the network's bridge */
+	SFH_PF_BRIDGE_MADE, /* and made the bridge */
+};
+
 struct sfh_ledger_pf {
 	char dev[16];
 	char network[SFH_NAME_MAX];
@@ -37,8 +43,17 @@ struct sfh_ledger_pf {
 	unsigned orig_num_vfs;
 	bool orig_autoprobe;
 	bool orig_up;
-	bool bridged;    /* we made it a port of the network's bridge */
+	enum sfh_pf_bridged bridged;
 	bool parklink;   /* we made its parking VLAN link */
+	unsigned mtu;	 /* when it came up; 0: not known */
+};
+
+/* How far a network has come: what whoever takes over has to do about it. */
+enum sfh_network_phase {
+	SFH_NETWORK_COMING = 0,	    /* `up` is under way, or was cut short: taken back, begun anew */
+	SFH_NETWORK_UP = 1,	    /* up, or meant to be: see `trouble` */
+	SFH_NETWORK_GOING = 2,	    /* `down` is under way, or was cut short: ended */
+	SFH_NETWORK_GOING_KEEP = 3, /* the same, guests go on using the standby path */
 };
 
 struct sfh_ledger_network {
@@ -46,11 +61,19 @@ struct sfh_ledger_network {
 	char mode[24];
 	char policy[16];
 	char bridge[16]; /* "" unless linux-bridge */
-	bool complete;   /* false while `up` is under way */
+	enum sfh_network_phase phase;
+	char trouble[320]; /* why it is not what its phase says; "" if it is */
 };
 
 int sfh_ledger_network_put(struct sfh_ledger *l, const struct sfh_ledger_network *row,
 			   struct sfh_error *err);
+/* Changes one thing of a row that is there; no row is success. */
+int sfh_ledger_network_phase(struct sfh_ledger *l, const char *name, enum sfh_network_phase phase,
+			     struct sfh_error *err);
+int sfh_ledger_network_trouble(struct sfh_ledger *l, const char *name, const char *trouble,
+			       struct sfh_error *err);
+/* -ENOENT: no row of that name. */
+int sfh_ledger_network_get(struct sfh_ledger *l, const char *name, struct sfh_ledger_network *ret);
 int sfh_ledger_network_del(struct sfh_ledger *l, const char *name, struct sfh_error *err);
 int sfh_ledger_pf_put(struct sfh_ledger *l, const struct sfh_ledger_pf *row,
 		      struct sfh_error *err);

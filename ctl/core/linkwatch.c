@@ -11,7 +11,7 @@
 
 struct sfh_linkwatch {
 	struct nl_sock *sock;
-	void (*cb)(void *ctx, const struct sfh_link *link, unsigned mtu, bool gone);
+	void (*cb)(void *ctx, const struct sfh_link *link, bool gone);
 	void *ctx;
 };
 
@@ -30,11 +30,13 @@ static int on_message(struct nl_msg *msg, void *arg)
 		return NL_OK;
 	link.ifindex = ifi->ifi_index;
 	link.up = ifi->ifi_flags & IFF_UP;
+	link.carrier = ifi->ifi_flags & IFF_LOWER_UP;
 	name = nlmsg_find_attr(hdr, sizeof(*ifi), IFLA_IFNAME);
 	mtu = nlmsg_find_attr(hdr, sizeof(*ifi), IFLA_MTU);
 	if (name)
 		(void)sfh_strcpy(link.name, sizeof(link.name), nla_get_string(name));
-	w->cb(w->ctx, &link, mtu ? nla_get_u32(mtu) : 0, hdr->nlmsg_type == RTM_DELLINK);
+	link.mtu = mtu ? nla_get_u32(mtu) : 0;
+	w->cb(w->ctx, &link, hdr->nlmsg_type == RTM_DELLINK);
 	return NL_OK;
 }
 
@@ -78,7 +80,7 @@ int sfh_linkwatch_fd(const struct sfh_linkwatch *w)
 }
 
 void sfh_linkwatch_read(struct sfh_linkwatch *w,
-			void (*cb)(void *ctx, const struct sfh_link *link, unsigned mtu, bool gone),
+			void (*cb)(void *ctx, const struct sfh_link *link, bool gone),
 			void *ctx)
 {
 	w->cb = cb;

@@ -14,7 +14,7 @@ int sfh_linkwatch_fd(const struct sfh_linkwatch *w);
 /* Hands over what is there, without waiting: link as it is now, or with `gone` as
  * it was last. `mtu` in bytes. */
 void sfh_linkwatch_read(struct sfh_linkwatch *w,
-			void (*cb)(void *ctx, const struct sfh_link *link, unsigned mtu, bool gone),
+			void (*cb)(void *ctx, const struct sfh_link *link, bool gone),
 			void *ctx);
 
 #endif

@@ -330,6 +330,8 @@ static void fill_link(struct rtnl_link *link, struct sfh_link *ret)
 	*ret = (struct sfh_link){
 		.ifindex = rtnl_link_get_ifindex(link),
 		.up = rtnl_link_get_flags(link) & IFF_UP,
+		.carrier = rtnl_link_get_flags(link) & IFF_LOWER_UP,
+		.mtu = rtnl_link_get_mtu(link),
 		.lower = rtnl_link_get_link(link),
 		.master = rtnl_link_get_master(link),
 	};
@@ -425,22 +427,29 @@ int sfh_nl_link_del(struct sfh_nl *nl, const char *name, struct sfh_error *err)
 	return 0;
 }
 
-int sfh_nl_addr_count(struct sfh_nl *nl, int ifindex, unsigned *ret, struct sfh_error *err)
+int sfh_nl_addr_counts(struct sfh_nl *nl, const int *ifindex, unsigned *ret, size_t n,
+		       struct sfh_error *err)
 {
 	_cleanup_(cache_freep) struct nl_cache *cache = NULL;
 	int r = rtnl_addr_alloc_cache(nl->sock, &cache);
 
 	if (r < 0)
 		return sfh_err(err, nl_errno(r), "cannot list addresses: %s", nl_geterror(r));
-	*ret = 0;
+	memset(ret, 0, n * sizeof(*ret));
 	for (struct nl_object *o = nl_cache_get_first(cache); o; o = nl_cache_get_next(o)) {
 		struct rtnl_addr *a = (struct rtnl_addr *)o;
 
-		if (rtnl_addr_get_ifindex(a) == ifindex &&
-		    rtnl_addr_get_scope(a) != RT_SCOPE_LINK)
-			(*ret)++;
+		if (rtnl_addr_get_scope(a) == RT_SCOPE_LINK)
+			continue;
+		for (size_t i = 0; i < n; i++)
+			ret[i] += rtnl_addr_get_ifindex(a) == ifindex[i];
 	}
 	return 0;
+}
+
+int sfh_nl_addr_count(struct sfh_nl *nl, int ifindex, unsigned *ret, struct sfh_error *err)
+{
+	return sfh_nl_addr_counts(nl, &ifindex, ret, 1, err);
 }
 
 int sfh_nl_ports(struct sfh_nl *nl, int master, struct sfh_link *ports, size_t n,

@@ -59,7 +59,9 @@ struct sfh_link {
 	char name[16];
 	char kind[16]; /* "macvtap", "tun", "bridge", "vlan", "" for hardware */
 	struct sfh_mac mac;
-	bool up;
+	bool up;      /* administratively */
+	bool carrier; /* IFF_LOWER_UP: the cable is in */
+	unsigned mtu;
 	int lower;  /* ifindex of IFLA_LINK, 0 if none */
 	int master; /* ifindex of the bridge it is a port of, 0 if none */
 };
@@ -76,7 +78,10 @@ int sfh_nl_vlan_add(struct sfh_nl *nl, const char *name, int lower, uint16_t vid
 		    struct sfh_error *err);
 /* 0 also when the link is already gone. */
 int sfh_nl_link_del(struct sfh_nl *nl, const char *name, struct sfh_error *err);
-/* How many addresses (IPv4, IPv6 but link-local) the link carries. */
+/* How many addresses (IPv4, IPv6 but link-local) each of n links carries: one dump. */
+int sfh_nl_addr_counts(struct sfh_nl *nl, const int *ifindex, unsigned *ret, size_t n,
+		       struct sfh_error *err);
+/* Of one link. */
 int sfh_nl_addr_count(struct sfh_nl *nl, int ifindex, unsigned *ret, struct sfh_error *err);
 
 /* Bridge ports that sit on `master`, at most n names; returns how many. */

@@ -1,20 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "ctl/core/pfsetup.h"
 
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #include "ctl/core/nic/nic.h"
 #include "ctl/core/steps.h"
-#include "ctl/core/sysfs.h"
 
 struct change {
 	const struct sfh_pfsetup *s;
 	struct sfh_pf *pf;
 	struct sfh_ledger_pf row;
-	bool made_bridge;
 };
 
 char *sfh_pf_parklink_name(int pf_ifindex, char buf[16])
@@ -35,8 +31,14 @@ static void say(const struct change *c, const char *what)
 
 static int reread(struct change *c, struct sfh_error *err)
 {
+	struct sfh_pf *now = NULL;
+	int r = c->s->ops->pf_read(c->s->env, c->row.dev, &now, err);
+
+	if (r < 0)
+		return r; /* what is undone now needs the last view */
 	sfh_pf_free(&c->pf);
-	return sfh_pf_read(c->s->env, c->row.dev, &c->pf, err);
+	c->pf = now;
+	return 0;
 }
 
 /* --- originals ------------------------------------------------------------------------ */
@@ -62,16 +64,17 @@ static int step_save(void *ctx, struct sfh_error *err)
 {
 	struct change *c = ctx;
 	struct sfh_link link;
-	int r = sfh_nl_link_get(c->s->nl, c->row.dev, &link, err);
+	int r = c->s->ops->link_get(c->s->nl, c->row.dev, &link, err);
 
 	if (r == 0)
-		r = sfh_pf_get_autoprobe(c->s->env, c->pf, &c->row.orig_autoprobe, err);
+		r = c->s->ops->get_autoprobe(c->s->env, c->pf, &c->row.orig_autoprobe, err);
 	if (r < 0)
 		return r;
 	c->row.ifindex = c->pf->ifindex;
 	c->row.bdf = c->pf->bdf;
 	c->row.orig_num_vfs = c->pf->num_vfs;
 	c->row.orig_up = link.up;
+	c->row.mtu = link.mtu;
 	(void)sfh_strcpy(c->row.driver, sizeof(c->row.driver), c->pf->driver);
 	return sfh_ledger_pf_put(c->s->ledger, &c->row, err);
 }
@@ -91,7 +94,7 @@ static int step_link(void *ctx, struct sfh_error *err)
 {
 	struct change *c = ctx;
 
-	return c->row.orig_up ? 0 : sfh_nl_link_set_up(c->s->nl, c->row.ifindex, true, err);
+	return c->row.orig_up ? 0 : c->s->ops->link_set_up(c->s->nl, c->row.ifindex, true, err);
 }
 
 static int undo_link(void *ctx)
@@ -100,7 +103,7 @@ static int undo_link(void *ctx)
 
 	if (c->row.orig_up || c->s->keep_path)
 		return 0;
-	return sfh_nl_link_set_up(c->s->nl, c->row.ifindex, false, NULL);
+	return c->s->ops->link_set_up(c->s->nl, c->row.ifindex, false, NULL);
 }
 
 /* --- VFs ------------------------------------------------------------------------------------ */
@@ -109,14 +112,14 @@ static int step_autoprobe(void *ctx, struct sfh_error *err)
 {
 	struct change *c = ctx;
 
-	return sfh_pf_set_autoprobe(c->s->env, c->pf, false, err);
+	return c->s->ops->set_autoprobe(c->s->env, c->pf, false, err);
 }
 
 static int undo_autoprobe(void *ctx)
 {
 	struct change *c = ctx;
 
-	return sfh_pf_set_autoprobe(c->s->env, c->pf, c->row.orig_autoprobe, NULL);
+	return c->s->ops->set_autoprobe(c->s->env, c->pf, c->row.orig_autoprobe, NULL);
 }
 
 /* VFs that were there before may be somebody's: their number is left as it is. */
@@ -150,32 +153,13 @@ static int step_create(void *ctx, struct sfh_error *err)
 	}
 	(void)snprintf(text, sizeof(text), "creating %u VFs", want);
 	say(c, text);
-	r = sfh_pf_set_num_vfs(c->s->env, c->pf, want, err);
-	return r < 0 ? r : reread(c, err);
-}
-
-/* A VFIO group can be opened once: whoever has the VF keeps us out. Writing
- * sriov_numvfs would wait for them for ever. QEMU closes it a little after it said
- * that the device is gone. */
-static bool in_use(const struct change *c, const struct sfh_vf *vf)
-{
-	char path[64], group[16];
-	int fd;
-
-	if (sfh_pci_iommu_group(c->s->env, &vf->bdf, group, sizeof(group)) < 0 || !group[0])
-		return false;
-	(void)snprintf(path, sizeof(path), "/dev/vfio/%s", group);
-	for (int tries = 0; tries < 20; tries++) {
-		const struct timespec pause = { .tv_nsec = 100 * 1000 * 1000 };
-
-		fd = open(path, O_RDWR | O_CLOEXEC);
-		if (fd >= 0)
-			(void)close(fd);
-		if (fd >= 0 || errno != EBUSY)
-			return false;
-		(void)nanosleep(&pause, NULL);
-	}
-	return true;
+	r = c->s->ops->set_num_vfs(c->s->env, c->pf, want, err);
+	if (r < 0)
+		return r;
+	r = reread(c, err);
+	if (r < 0)
+		(void)c->s->ops->set_num_vfs(c->s->env, c->pf, 0, NULL);
+	return r;
 }
 
 static int undo_create(void *ctx)
@@ -189,7 +173,7 @@ static int undo_create(void *ctx)
 		const struct sfh_vf *vf = &c->pf->vfs[i];
 		bool foreign = vf->driver[0] && strcmp(vf->driver, "vfio-pci") != 0;
 
-		if (!foreign && (strcmp(vf->driver, "vfio-pci") != 0 || !in_use(c, vf)))
+		if (!foreign && (strcmp(vf->driver, "vfio-pci") != 0 || !c->s->ops->in_use(c->s->env, &vf->bdf)))
 			continue;
 		(void)snprintf(text, sizeof(text),
 			       "warning: its VFs stay: %s is in use by %s that is not sfhybrid's",
@@ -197,7 +181,7 @@ static int undo_create(void *ctx)
 		say(c, text);
 		return -EBUSY;
 	}
-	return sfh_pf_set_num_vfs(c->s->env, c->pf, 0, NULL);
+	return c->s->ops->set_num_vfs(c->s->env, c->pf, 0, NULL);
 }
 
 static bool excluded(const struct change *c, const struct sfh_bdf *bdf)
@@ -208,23 +192,32 @@ static bool excluded(const struct change *c, const struct sfh_bdf *bdf)
 	return false;
 }
 
+struct restore {
+	const struct change *c;
+	int result;
+};
+
 static int restore_driver(void *ctx, const struct sfh_ledger_vf *vf)
 {
-	struct change *c = ctx;
+	struct restore *f = ctx;
+	int r = strcmp(vf->pf, f->c->row.dev) == 0
+			? f->c->s->ops->bind(f->c->s->env, &vf->bdf, vf->orig_driver, NULL)
+			: 0;
 
-	if (strcmp(vf->pf, c->row.dev) == 0)
-		(void)sfh_pci_bind(c->s->env, &vf->bdf, vf->orig_driver, NULL);
+	f->result = f->result ? f->result : r;
 	return 0;
 }
 
 static int undo_bind(void *ctx)
 {
 	struct change *c = ctx;
+	struct restore f = { .c = c };
 
 	/* VFs that go away with sriov_numvfs need no driver first. */
 	if (c->row.orig_num_vfs == 0)
 		return 0;
-	return sfh_ledger_vfs(c->s->ledger, restore_driver, c);
+	(void)sfh_ledger_vfs(c->s->ledger, restore_driver, &f);
+	return f.result;
 }
 
 static int step_bind(void *ctx, struct sfh_error *err)
@@ -242,14 +235,13 @@ static int step_bind(void *ctx, struct sfh_error *err)
 		r = sfh_ledger_vf_put(c->s->ledger, c->row.dev, vf->index, &vf->bdf, vf->driver,
 				      err);
 		if (r == 0)
-			r = sfh_pci_bind(c->s->env, &vf->bdf, "vfio-pci", err);
+			r = c->s->ops->bind(c->s->env, &vf->bdf, "vfio-pci", err);
 		if (r < 0) {
 			(void)undo_bind(c);
 			return r;
 		}
 	}
-	c->row.generation = c->pf->generation;
-	return sfh_ledger_pf_put(c->s->ledger, &c->row, err);
+	return 0;
 }
 
 /* --- programs ---------------------------------------------------------------------------------- */
@@ -262,12 +254,21 @@ static int step_attach(void *ctx, struct sfh_error *err)
 
 	say(c, "attaching eBPF programs");
 	(void)pthread_mutex_lock(c->s->steer_lock);
-	r = sfh_steer_pf_attach(c->s->steer, (uint32_t)c->row.ifindex, true, &info, err);
+	r = c->s->ops->attach(c->s->steer, (uint32_t)c->row.ifindex, true, &info, err);
 	(void)pthread_mutex_unlock(c->s->steer_lock);
 	if (r < 0)
 		return r;
 	(void)snprintf(c->row.xdp, sizeof(c->row.xdp), "%s%s%s", sfh_xdp_name(info.xdp),
 		       info.xdp_why[0] ? ": " : "", info.xdp_why);
+	return 0;
+}
+
+/* What the other steps found out. The generation says that the PF is set up. */
+static int step_note(void *ctx, struct sfh_error *err)
+{
+	struct change *c = ctx;
+
+	c->row.generation = c->pf->generation;
 	return sfh_ledger_pf_put(c->s->ledger, &c->row, err);
 }
 
@@ -277,7 +278,7 @@ static int undo_attach(void *ctx)
 	int r;
 
 	(void)pthread_mutex_lock(c->s->steer_lock);
-	r = sfh_steer_pf_detach(c->s->steer, (uint32_t)c->row.ifindex, NULL);
+	r = c->s->ops->detach(c->s->steer, (uint32_t)c->row.ifindex, NULL);
 	(void)pthread_mutex_unlock(c->s->steer_lock);
 	return r;
 }
@@ -294,12 +295,12 @@ static int step_park(void *ctx, struct sfh_error *err)
 
 	if (!sfh_nic_method_for(c->row.driver)->park)
 		return 0;
-	r = sfh_nl_vlan_add(c->s->nl, sfh_pf_parklink_name(c->row.ifindex, name), c->row.ifindex,
-			    SFH_PARK_VLAN, err);
-	if (r < 0)
-		return r;
+	/* Written first: who dies in between leaves no link that nobody knows of. */
 	c->row.parklink = true;
-	return sfh_ledger_pf_put(c->s->ledger, &c->row, err);
+	r = sfh_ledger_pf_put(c->s->ledger, &c->row, err);
+	return r < 0 ? r
+		     : c->s->ops->vlan_add(c->s->nl, sfh_pf_parklink_name(c->row.ifindex, name),
+					   c->row.ifindex, SFH_PARK_VLAN, err);
 }
 
 static int undo_park(void *ctx)
@@ -309,45 +310,36 @@ static int undo_park(void *ctx)
 
 	if (!c->row.parklink)
 		return 0;
-	return sfh_nl_link_del(c->s->nl, sfh_pf_parklink_name(c->row.ifindex, name), NULL);
+	return c->s->ops->link_del(c->s->nl, sfh_pf_parklink_name(c->row.ifindex, name), NULL);
 }
 
 /* --- linux-bridge mode ---------------------------------------------------------------------------------- */
 
-static int step_bridge(void *ctx, struct sfh_error *err)
-{
-	struct change *c = ctx;
-	struct sfh_link bridge;
-	unsigned addresses;
-	int r;
+struct heir {
+	const struct change *c;
+	struct sfh_ledger_pf row;
+};
 
-	if (!c->s->bridge[0])
+static int find_heir(void *ctx, const struct sfh_ledger_pf *row)
+{
+	struct heir *h = ctx;
+
+	if (strcmp(row->network, h->c->s->network) != 0 || strcmp(row->dev, h->c->row.dev) == 0 ||
+	    !row->bridged)
 		return 0;
-	r = sfh_nl_addr_count(c->s->nl, c->row.ifindex, &addresses, err);
-	if (r < 0)
-		return r;
-	if (addresses)
-		return sfh_err(err, -EBUSY,
-			       "'%s' carries addresses of this host, which a bridge port cannot: move "
-			       "them, or use a macvtap mode",
-			       c->row.dev);
-	if (sfh_nl_link_get(c->s->nl, c->s->bridge, &bridge, NULL) < 0) {
-		r = sfh_nl_bridge_add(c->s->nl, c->s->bridge, err);
-		if (r == 0)
-			r = sfh_nl_link_get(c->s->nl, c->s->bridge, &bridge, err);
-		if (r < 0)
-			return r;
-		c->made_bridge = true;
-	}
-	r = sfh_nl_link_set_up(c->s->nl, bridge.ifindex, true, err);
-	if (r == 0)
-		r = sfh_nl_link_set_master(c->s->nl, c->row.ifindex, bridge.ifindex, err);
-	c->row.bridged = r == 0;
-	if (r == 0)
-		r = sfh_ledger_pf_put(c->s->ledger, &c->row, err);
-	if (r < 0 && c->made_bridge)
-		(void)sfh_nl_link_del(c->s->nl, c->s->bridge, NULL);
-	return r;
+	h->row = *row;
+	return 1;
+}
+
+/* Another PF of the network has to remember that the bridge is ours. */
+static void hand_on_bridge(const struct change *c)
+{
+	struct heir h = { .c = c };
+
+	if (sfh_ledger_pfs(c->s->ledger, find_heir, &h) != 1)
+		return;
+	h.row.bridged = SFH_PF_BRIDGE_MADE;
+	(void)sfh_ledger_pf_put(c->s->ledger, &h.row, NULL);
 }
 
 static int undo_bridge(void *ctx)
@@ -358,11 +350,53 @@ static int undo_bridge(void *ctx)
 
 	if (!c->row.bridged || c->s->keep_path)
 		return 0;
-	r = sfh_nl_link_set_master(c->s->nl, c->row.ifindex, 0, NULL);
-	/* The last port switches off the light; guests' taps are ports too. */
-	if (sfh_nl_link_get(c->s->nl, c->s->bridge, &bridge, NULL) == 0 &&
-	    sfh_nl_ports(c->s->nl, bridge.ifindex, &port, 1, NULL) == 0)
-		(void)sfh_nl_link_del(c->s->nl, c->s->bridge, NULL);
+	r = c->s->ops->link_set_master(c->s->nl, c->row.ifindex, 0, NULL);
+	if (r < 0 || c->row.bridged != SFH_PF_BRIDGE_MADE)
+		return r;
+	r = c->s->ops->link_get(c->s->nl, c->s->bridge, &bridge, NULL);
+	if (r < 0)
+		return r == -ENODEV ? 0 : r;
+	/* Ours goes with its last port; guests' taps are ports too. */
+	r = c->s->ops->ports(c->s->nl, bridge.ifindex, &port, 1, NULL);
+	if (r > 0)
+		hand_on_bridge(c);
+	return r == 0 ? c->s->ops->link_del(c->s->nl, c->s->bridge, NULL) : r < 0 ? r : 0;
+}
+
+static int step_bridge(void *ctx, struct sfh_error *err)
+{
+	struct change *c = ctx;
+	struct sfh_link bridge;
+	unsigned addresses;
+	int r;
+
+	if (!c->s->bridge[0])
+		return 0;
+	r = c->s->ops->addr_count(c->s->nl, c->row.ifindex, &addresses, err);
+	if (r < 0)
+		return r;
+	if (addresses)
+		return sfh_err(err, -EBUSY,
+			       "'%s' carries addresses of this host, which a bridge port cannot: move "
+			       "them, or use a macvtap mode",
+			       c->row.dev);
+	if (c->row.bridged != SFH_PF_BRIDGE_MADE)
+		c->row.bridged = SFH_PF_BRIDGE_PORT;
+	if (c->s->ops->link_get(c->s->nl, c->s->bridge, &bridge, NULL) < 0)
+		c->row.bridged = SFH_PF_BRIDGE_MADE;
+	/* Written first, as the parking link is. */
+	r = sfh_ledger_pf_put(c->s->ledger, &c->row, err);
+	if (r == 0 && c->row.bridged == SFH_PF_BRIDGE_MADE) {
+		r = c->s->ops->bridge_add(c->s->nl, c->s->bridge, err);
+		if (r == 0)
+			r = c->s->ops->link_get(c->s->nl, c->s->bridge, &bridge, err);
+	}
+	if (r == 0)
+		r = c->s->ops->link_set_up(c->s->nl, bridge.ifindex, true, err);
+	if (r == 0)
+		r = c->s->ops->link_set_master(c->s->nl, c->row.ifindex, bridge.ifindex, err);
+	if (r < 0)
+		(void)undo_bridge(c);
 	return r;
 }
 
@@ -375,16 +409,25 @@ static const struct sfh_step steps[] = {
 	{ "attach the eBPF programs", step_attach, undo_attach },
 	{ "join the parking VLAN", step_park, undo_park },
 	{ "make the PF a bridge port", step_bridge, undo_bridge },
+	{ "note what was found", step_note, NULL },
 };
+
+/* The device that was set up, with the VFs that it had then. */
+static bool is_same(const struct sfh_ledger_pf *row, const struct sfh_pf *pf)
+{
+	return row->generation && row->ifindex == pf->ifindex &&
+	       row->generation == pf->generation;
+}
 
 int sfh_pf_up(const struct sfh_pfsetup *s, const char *dev, struct sfh_error *err)
 {
 	struct change c = { .s = s };
 	struct find_pf known = { .dev = dev };
-	int r = sfh_pf_read(s->env, dev, &c.pf, err);
+	struct sfh_pf *again = NULL;
+	int r = s->ops->pf_read(s->env, dev, &c.pf, err);
 
 	if (r == 0)
-		r = sfh_iommu_check(s->env, err);
+		r = s->ops->iommu_check(s->env, err);
 	if (r == 0)
 		r = sfh_ledger_pfs(s->ledger, match_pf, &known);
 	if (r < 0)
@@ -393,10 +436,27 @@ int sfh_pf_up(const struct sfh_pfsetup *s, const char *dev, struct sfh_error *er
 		r = sfh_err(err, -EBUSY, "'%s' belongs to the network '%s'", dev, known.row.network);
 		goto out;
 	}
-	if (known.found) { /* up already: the programs of this build, nothing else */
+	if (known.found && is_same(&known.row, c.pf)) {
+		/* Up already: the programs of this build, nothing else. */
 		c.row = known.row;
 		r = step_attach(&c, err);
+		if (r == 0)
+			r = step_note(&c, err);
 		goto out;
+	}
+	if (known.found && !known.row.generation) { /* cut short: what it was is in the row */
+		r = sfh_pf_down(s, dev, err);
+		if (r == 0)
+			r = s->ops->pf_read(s->env, dev, &again, err);
+		if (r < 0)
+			goto out;
+		sfh_pf_free(&c.pf);
+		c.pf = again;
+	} else if (known.found) { /* it went and came back: what it had is gone with it */
+		c.row = known.row;
+		(void)undo_attach(&c);
+		(void)sfh_ledger_vf_del(s->ledger, dev, NULL);
+		c.row = (struct sfh_ledger_pf){ .bridged = known.row.bridged };
 	}
 	(void)sfh_strcpy(c.row.dev, sizeof(c.row.dev), dev);
 	(void)sfh_strcpy(c.row.network, sizeof(c.row.network), s->network);
@@ -415,14 +475,24 @@ int sfh_pf_down(const struct sfh_pfsetup *s, const char *dev, struct sfh_error *
 	if (r < 0 || !known.found)
 		return r;
 	c.row = known.row;
-	if (sfh_pf_read(s->env, dev, &c.pf, NULL) < 0) {
+	r = s->ops->pf_read(s->env, dev, &c.pf, err);
+	if (r < 0 && r != -ENODEV && r != -EOPNOTSUPP)
+		return r;
+	if (r < 0) {
+		if (err)
+			*err = (struct sfh_error){ 0 };
 		/* Gone, and its VFs with it: only what we keep of it is left. */
 		(void)undo_attach(&c);
 		return undo_save(&c);
 	}
 	say(&c, "taking programs and VFs back");
-	r = sfh_steps_undo(steps, SFH_ARRAY_SIZE(steps), &c);
+	r = sfh_steps_undo(steps + 1, SFH_ARRAY_SIZE(steps) - 1, &c);
 	sfh_pf_free(&c.pf);
+	if (r == 0 || r == -EBUSY) {
+		int r2 = undo_save(&c);
+
+		r = r < 0 ? r : r2;
+	}
 	return r < 0 ? sfh_err(err, r, "'%s' is not quite as it was before: %s", dev,
 			       strerrordesc_np(-r))
 		     : 0;

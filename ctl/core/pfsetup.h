@@ -7,10 +7,10 @@
 
 #include "ctl/core/env.h"
 #include "ctl/core/ledger.h"
-#include "ctl/core/netlink.h"
-#include "ctl/core/steer.h"
+#include "ctl/core/pfops.h"
 
 struct sfh_pfsetup {
+	const struct sfh_pf_ops *ops; /* &sfh_pf_system */
 	const struct sfh_env *env;
 	struct sfh_nl *nl; /* the calling thread's own */
 	struct sfh_steer *steer;
@@ -38,7 +38,8 @@ int sfh_pf_up(const struct sfh_pfsetup *setup, const char *dev, struct sfh_error
 
 /* Takes it back as the ledger says; VFs that we made stay while another program
  * uses one (a progress line, -EBUSY). Goes on after a failure and returns the
- * first. A PF that is gone, or not set up, is success. */
+ * first; what the ledger has of the PF stays then, so that it can be tried again (but
+ * not for VFs that are another's now). A PF that is gone, or not set up, is success. */
 int sfh_pf_down(const struct sfh_pfsetup *setup, const char *dev, struct sfh_error *err);
 
 /* Name of the link that makes the PF a member of the parking VLAN. */

@@ -37,6 +37,7 @@ void sfh_survey_done(struct sfh_survey *s)
 		free(s->pfs[i].vfs);
 	}
 	free(s->pfs);
+	free(s->networks);
 	free(s->leases);
 	free(s->pairs);
 	free(s->entries);
@@ -112,11 +113,19 @@ static void check_pf(struct checker *c, const struct sfh_survey_pf *p)
 	struct sfh_finding f = { .pf_ifindex = p->row.ifindex };
 
 	(void)sfh_strcpy(f.pf, sizeof(f.pf), p->row.dev);
+	if (p->renamed[0]) {
+		f.kind = SFH_FINDING_PF_RENAMED;
+		report(c, &f,
+		       "PF '%s' of network '%s' is called '%s' now: no guest starts on it or gets a VF of "
+		       "it; name it back: ip link set %s name %s",
+		       p->row.dev, p->row.network, p->renamed, p->renamed, p->row.dev);
+		return;
+	}
 	if (!p->present) {
 		f.kind = SFH_FINDING_PF_MISSING;
 		report(c, &f,
-		       "PF '%s' of network '%s' is gone or has no SR-IOV any more: renamed, unbound, or "
-		       "its driver reloaded; take the network down and up again",
+		       "PF '%s' of network '%s' is gone or has no SR-IOV any more: unbound from its "
+		       "driver? It is set up again when it is back",
 		       p->row.dev, p->row.network);
 		return;
 	}
@@ -124,14 +133,29 @@ static void check_pf(struct checker *c, const struct sfh_survey_pf *p)
 		f.kind = SFH_FINDING_VFS_CHANGED;
 		report(c, &f,
 		       "the VFs of '%s' are not those that 'up' found or made (there are %u now): "
-		       "somebody changed sriov_numvfs or reloaded the driver; take the network '%s' "
-		       "down and up again",
+		       "somebody changed sriov_numvfs or reloaded the driver; --repair sets it up again "
+		       "for network '%s'",
 		       p->row.dev, p->pf->num_vfs, p->row.network);
 	}
 	if (!p->up) {
 		f.kind = SFH_FINDING_PF_DOWN;
 		report(c, &f, "PF '%s' of network '%s' is down: its guests have no network on either leg",
 		       p->row.dev, p->row.network);
+	}
+	if (p->up && !p->carrier) {
+		f.kind = SFH_FINDING_PF_NO_CARRIER;
+		report(c, &f,
+		       "PF '%s' of network '%s' has no carrier: its guests reach nobody outside; look at "
+		       "the cable and the switch",
+		       p->row.dev, p->row.network);
+	}
+	if (p->row.mtu && p->mtu != p->row.mtu) {
+		f.kind = SFH_FINDING_MTU_CHANGED;
+		report(c, &f,
+		       "the MTU of PF '%s' is %u and was %u when network '%s' came up: guests on their "
+		       "standby leg stay there; set it back (ip link set %s mtu %u), or take the network "
+		       "down and up",
+		       p->row.dev, p->mtu, p->row.mtu, p->row.network, p->row.dev, p->row.mtu);
 	}
 	if (!p->tc || (!p->xdp && strncmp(p->row.xdp, "tc-only", 7) != 0)) {
 		f.kind = SFH_FINDING_PROGRAM_MISSING;
@@ -282,8 +306,8 @@ static void check_pair(struct checker *c, const struct sfh_ledger_pair *row)
 		f.kind = SFH_FINDING_SWITCH_CUT;
 		if (c->s->agent_gone && !state_is(row, "arriving") && !state_is(row, "leaving"))
 			report(c, &f,
-			       "%s of '%s' was in the middle of a switch ('%s') when the agent ended: start "
-			       "the agent, it ends or undoes it",
+			       "%s of '%s' was in the middle of a switch ('%s') when the agent ended: the "
+			       "next one, or --repair, ends or undoes it",
 			       mac, row->domain_name, row->state);
 		return;
 	}
@@ -311,11 +335,26 @@ static void check_entry(struct checker *c, const struct sfh_survey_entry *entry)
 	       sfh_mac_format(&m, mac), entry->key.pf_ifindex, entry->key.vlan);
 }
 
+static void check_network(struct checker *c, const struct sfh_ledger_network *row)
+{
+	struct sfh_finding f = { .kind = SFH_FINDING_NETWORK_FAILED };
+
+	(void)sfh_strcpy(f.network, sizeof(f.network), row->name);
+	if (row->trouble[0])
+		report(c, &f, "network '%s' is not what it should be (%s): %s", row->name,
+		       row->phase == SFH_NETWORK_UP ? "up" : "down", row->trouble);
+	else if (c->s->agent_gone && row->phase != SFH_NETWORK_UP)
+		report(c, &f, "'%s' of network '%s' was cut short when the agent ended",
+		       row->phase == SFH_NETWORK_COMING ? "up" : "down", row->name);
+}
+
 int sfh_check(const struct sfh_survey *s, int (*cb)(void *ctx, const struct sfh_finding *f),
 	      void *ctx)
 {
 	struct checker c = { .s = s, .cb = cb, .ctx = ctx };
 
+	for (size_t i = 0; i < s->nnetworks; i++)
+		check_network(&c, &s->networks[i]);
 	for (size_t i = 0; i < s->npfs; i++) {
 		check_pf(&c, &s->pfs[i]);
 		for (unsigned v = 0; s->pfs[i].present && v < s->pfs[i].pf->num_vfs; v++)

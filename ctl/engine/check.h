@@ -14,6 +14,9 @@ struct sfh_survey_pf {
 	struct sfh_pf *pf;   /* owned; NULL unless present */
 	struct sfh_vf_config *vfs; /* owned; pf->num_vfs of them */
 	bool up;	     /* administratively */
+	bool carrier;
+	unsigned mtu;
+	char renamed[16]; /* what the device is called now; "" if the name is right */
 	bool tc, xdp;	     /* our programs are attached */
 };
 
@@ -33,6 +36,8 @@ struct sfh_survey_guest {
 
 /* Arrays are owned; sfh_survey_done() frees them. */
 struct sfh_survey {
+	struct sfh_ledger_network *networks;
+	size_t nnetworks;
 	struct sfh_survey_pf *pfs;
 	size_t npfs;
 	struct sfh_lease *leases;
@@ -49,9 +54,13 @@ void sfh_survey_done(struct sfh_survey *s);
 
 /* X(identifier, name, whether --repair mends it) */
 #define SFH_FINDINGS(X)                                                                            \
+	X(NETWORK_FAILED, "network-failed", true)                                                  \
 	X(PF_MISSING, "pf-missing", false)                                                         \
+	X(PF_RENAMED, "pf-renamed", false)                                                         \
+	X(PF_NO_CARRIER, "pf-no-carrier", false)                                                   \
+	X(MTU_CHANGED, "mtu-changed", false)                                                       \
 	X(PF_DOWN, "pf-down", true)                                                                \
-	X(VFS_CHANGED, "vfs-changed", false)                                                       \
+	X(VFS_CHANGED, "vfs-changed", true)                                                        \
 	X(PROGRAM_MISSING, "program-missing", true)                                                \
 	X(LEAKED_VF, "leaked-vf", true)                                                            \
 	X(STALE_VLAN, "stale-vlan", true)                                                          \
@@ -61,7 +70,7 @@ void sfh_survey_done(struct sfh_survey *s);
 	X(LEASE_MISSING, "lease-missing", true)                                                    \
 	X(LEASE_OF_NOBODY, "lease-of-nobody", true)                                                \
 	X(PAIR_OF_NOBODY, "pair-of-nobody", true)                                                  \
-	X(SWITCH_CUT, "switch-cut", false)                                                         \
+	X(SWITCH_CUT, "switch-cut", true)                                                          \
 	X(ENTRY_MISSING, "entry-missing", true)                                                    \
 	X(ENTRY_OF_NOBODY, "entry-of-nobody", true)                                                \
 	X(ENTRY_WRONG, "entry-wrong", true)
@@ -75,6 +84,7 @@ enum sfh_finding_kind {
 
 struct sfh_finding {
 	enum sfh_finding_kind kind;
+	char network[SFH_NAME_MAX]; /* NETWORK_FAILED */
 	char pf[16];
 	int pf_ifindex;
 	unsigned vf;

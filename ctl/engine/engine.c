@@ -57,6 +57,29 @@ void sfh_engine_done(struct sfh_engine *e)
 
 /* --- networks ------------------------------------------------------------------------ */
 
+void sfh_engine_pf_trouble(struct sfh_engine *e, int ifindex, enum sfh_reason trouble)
+{
+	for (struct sfh_engine_network *n = e->networks; n; n = n->next)
+		for (size_t i = 0; i < n->npfs; i++)
+			if (n->pf_ifindex[i] == ifindex)
+				n->pf_trouble[i] = trouble;
+	for (struct sfh_pair *p = e->pairs, *next; p; p = next) {
+		next = p->next;
+		/* One on its VF stays there: what it has works, or nothing does. */
+		if (p->pf_ifindex == ifindex && p->state == SFH_PAIR_STANDBY)
+			sfh_pair_dispatch(e, p, SFH_EV_CONSIDER, trouble ? NULL : "pf-back");
+	}
+}
+
+enum sfh_reason sfh_engine_pf_trouble_of(const struct sfh_engine *e, int ifindex)
+{
+	for (const struct sfh_engine_network *n = e->networks; n; n = n->next)
+		for (size_t i = 0; i < n->npfs; i++)
+			if (n->pf_ifindex[i] == ifindex)
+				return n->pf_trouble[i];
+	return SFH_REASON_NONE;
+}
+
 const struct sfh_engine_network *sfh_engine_network(const struct sfh_engine *e, const char *name)
 {
 	for (const struct sfh_engine_network *n = e->networks; n; n = n->next)
@@ -421,6 +444,8 @@ void sfh_engine_guest_event(struct sfh_engine *e, const char *uuid, enum sfh_pai
 
 struct sweep {
 	struct sfh_engine *e;
+	char absent[64][SFH_NAME_MAX]; /* networks that could not be brought back */
+	size_t nabsent;
 	struct sfh_lease leases[1024];
 	size_t nleases;
 	struct sfh_ledger_pair rows[1024];
@@ -443,8 +468,20 @@ static int collect_row(void *ctx, const struct sfh_ledger_pair *row)
 {
 	struct sweep *s = ctx;
 
+	for (size_t i = 0; i < s->nabsent; i++)
+		if (strcmp(s->absent[i], row->network) == 0)
+			return 0; /* its guests may well run: what they have is left alone */
 	if (!sfh_engine_pair(s->e, row->domain, &row->mac) && s->nrows < SFH_ARRAY_SIZE(s->rows))
 		s->rows[s->nrows++] = *row;
+	return 0;
+}
+
+static int collect_absent(void *ctx, const struct sfh_ledger_network *row)
+{
+	struct sweep *s = ctx;
+
+	if (!sfh_engine_network(s->e, row->name) && s->nabsent < SFH_ARRAY_SIZE(s->absent))
+		(void)sfh_strcpy(s->absent[s->nabsent++], SFH_NAME_MAX, row->name);
 	return 0;
 }
 
@@ -456,6 +493,7 @@ unsigned sfh_engine_sweep(struct sfh_engine *e)
 	if (!s)
 		return 0;
 	s->e = e;
+	(void)sfh_ledger_networks(e->ledger, collect_absent, s);
 	(void)sfh_ledger_leases(e->ledger, collect_lease, s);
 	(void)sfh_ledger_pairs(e->ledger, collect_row, s);
 	for (size_t i = 0; i < s->nleases; i++) {

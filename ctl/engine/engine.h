@@ -26,6 +26,7 @@ struct sfh_engine_network {
 	unsigned landing; /* VFs kept back for arrivals, if there are two or more */
 	char pfs[64][16];
 	int pf_ifindex[64];
+	enum sfh_reason pf_trouble[64]; /* NONE, or why nobody gets a VF of it now */
 	size_t npfs;
 };
 
@@ -88,6 +89,10 @@ void sfh_engine_done(struct sfh_engine *e);
 int sfh_engine_network_add(struct sfh_engine *e, const struct sfh_engine_network *network);
 void sfh_engine_network_remove(struct sfh_engine *e, const char *name);
 const struct sfh_engine_network *sfh_engine_network(const struct sfh_engine *e, const char *name);
+/* Somebody did something to a PF that is in use, or (NONE) put it right again: pairs
+ * on their standby leg stay there with that reason, until it is NONE. */
+void sfh_engine_pf_trouble(struct sfh_engine *e, int ifindex, enum sfh_reason trouble);
+enum sfh_reason sfh_engine_pf_trouble_of(const struct sfh_engine *e, int ifindex);
 unsigned sfh_engine_network_pairs(const struct sfh_engine *e, const char *name);
 
 /* --- guests -----------------------------------------------------------------------------*/

@@ -126,6 +126,8 @@ static enum sfh_reason why_not(struct sfh_engine *e, struct sfh_pair *p)
 		return SFH_REASON_NETWORK_DOWN;
 	if (p->leaving)
 		return SFH_REASON_MIGRATING;
+	if (sfh_engine_pf_trouble_of(e, p->pf_ifindex))
+		return sfh_engine_pf_trouble_of(e, p->pf_ifindex);
 	if (p->held)
 		return SFH_REASON_BY_REQUEST;
 	if (net->never || p->never)

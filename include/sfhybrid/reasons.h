@@ -30,7 +30,10 @@
 	X(16, PLUG_FAILED, "plug-failed", "libvirt or QEMU refused the VF, see history")           \
 	X(17, PAUSED, "paused", "the guest's CPUs are stopped")                                    \
 	X(18, NOT_Q35, "not-q35", "only q35 guests have the PCIe ports that a VF needs")           \
-	X(19, SILENT, "silent", "the guest has not sent a frame yet: it is still booting")
+	X(19, SILENT, "silent", "the guest has not sent a frame yet: it is still booting")         \
+	X(20, PF_DOWN, "pf-down", "the PF is down or its cable is out: neither leg has a network") \
+	X(21, PF_RENAMED, "pf-renamed", "the PF has another name now; name it back")               \
+	X(22, PF_GONE, "pf-gone", "the PF was unbound or its driver was reloaded")
 
 enum sfh_reason {
 #define X(num, id, name, text) SFH_REASON_##id = num,

@@ -47,7 +47,7 @@ static void world_init(struct world *w)
 	strcpy(w->spf.row.xdp, "dispatcher");
 	w->spf.row.ifindex = 3;
 	w->spf.row.generation = 42;
-	w->spf.present = w->spf.up = w->spf.tc = w->spf.xdp = true;
+	w->spf.present = w->spf.up = w->spf.carrier = w->spf.tc = w->spf.xdp = true;
 	w->spf.pf = &w->pf;
 	w->spf.vfs = w->cfg;
 	strcpy(w->lease.pf, "pf0");
@@ -68,7 +68,7 @@ static void world_init(struct world *w)
 	w->guest.mac = guest_mac;
 	w->guest.has_vf = true;
 	w->guest.vf = w->vfs[1].bdf;
-	w->s = (struct sfh_survey){ &w->spf, 1, &w->lease, 1, &w->pair, 1, &w->entry, 1, &w->guest, 1 };
+	w->s = (struct sfh_survey){ NULL, 0, &w->spf, 1, &w->lease, 1, &w->pair, 1, &w->entry, 1, &w->guest, 1, false };
 }
 
 static int note(void *ctx, const struct sfh_finding *f)
@@ -180,6 +180,55 @@ Test(check, a_guest_on_a_parked_vf_is_found)
 	nothing(&w);
 }
 
+Test(check, a_pf_under_another_name)
+{
+	struct world w;
+
+	world_init(&w);
+	w.spf.present = false;
+	strcpy(w.spf.renamed, "eth7");
+	(void)only(&w, SFH_FINDING_PF_RENAMED, "ip link set eth7 name pf0");
+}
+
+Test(check, a_pf_without_carrier_or_with_another_mtu)
+{
+	struct world w;
+
+	world_init(&w);
+	w.spf.carrier = false;
+	(void)only(&w, SFH_FINDING_PF_NO_CARRIER, "no carrier");
+	world_init(&w);
+	w.spf.carrier = w.spf.up = false; /* one that is down has none anyway */
+	(void)only(&w, SFH_FINDING_PF_DOWN, "is down");
+	world_init(&w);
+	w.spf.row.mtu = w.spf.mtu = 9000;
+	nothing(&w);
+	w.spf.mtu = 1500;
+	(void)only(&w, SFH_FINDING_MTU_CHANGED, "ip link set pf0 mtu 9000");
+}
+
+Test(check, a_network_that_is_not_what_it_should_be)
+{
+	struct sfh_ledger_network net = { "blue", "macvtap-bridge", "prefer", "", SFH_NETWORK_UP, "" };
+	struct world w;
+
+	world_init(&w);
+	w.s.networks = &net;
+	w.s.nnetworks = 1;
+	nothing(&w);
+	strcpy(net.trouble, "PF 'pf1' does not exist");
+	cr_assert_str_eq(only(&w, SFH_FINDING_NETWORK_FAILED, "PF 'pf1' does not exist")->network,
+			 "blue");
+	world_init(&w);
+	w.s.networks = &net;
+	w.s.nnetworks = 1;
+	net.trouble[0] = '\0';
+	net.phase = SFH_NETWORK_GOING;
+	nothing(&w); /* an agent is at it */
+	w.s.agent_gone = true;
+	(void)only(&w, SFH_FINDING_NETWORK_FAILED, "'down' of network 'blue' was cut short");
+}
+
 Test(check, a_switch_that_nobody_will_end)
 {
 	struct world w;
@@ -188,7 +237,7 @@ Test(check, a_switch_that_nobody_will_end)
 	strcpy(w.pair.state, "plugging");
 	nothing(&w); /* an agent is there and at it */
 	w.s.agent_gone = true;
-	cr_assert_not(sfh_finding_repairable(
+	cr_assert(sfh_finding_repairable(
 		only(&w, SFH_FINDING_SWITCH_CUT, "in the middle of a switch ('plugging')")->kind));
 	world_init(&w);
 	w.s.agent_gone = true;
@@ -342,7 +391,7 @@ Test(check, a_pf_that_changed)
 	(void)only(&w, SFH_FINDING_PF_DOWN, "no network on either leg");
 	world_init(&w);
 	w.pf.generation = 43;
-	cr_assert_not(sfh_finding_repairable(
+	cr_assert(sfh_finding_repairable(
 		only(&w, SFH_FINDING_VFS_CHANGED, "there are 3 now")->kind));
 	world_init(&w);
 	w.spf.present = false;

@@ -383,7 +383,7 @@ Test(cli, status_before_anything_was_up)
 
 Test(cli, status_shows_what_a_dead_agent_left)
 {
-	struct sfh_ledger_network net = { "blue", "macvtap-bridge", "prefer", "", true };
+	struct sfh_ledger_network net = { "blue", "macvtap-bridge", "prefer", "", SFH_NETWORK_UP, "" };
 	struct sfh_ledger_pair row = { .domain = GUEST, .domain_name = "web", .mac = mac_a,
 				       .network = "blue", .pf = "eth9", .standby = "macvtap0",
 				       .state = "standby", .reason = "no-free-vf" };

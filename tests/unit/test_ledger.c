@@ -216,11 +216,13 @@ Test(ledger, callback_stops_the_walk)
 
 Test(ledger, every_field_of_a_network)
 {
-	struct sfh_ledger_network a = { "it's \"blue\"", "linux-bridge", "require", "br-blue", true };
+	struct sfh_ledger_network a = { "it's \"blue\"", "linux-bridge", "require", "br-blue",
+					SFH_NETWORK_UP, "" };
 	struct rows r = { 0 };
 
 	cr_assert_eq(sfh_ledger_network_put(l, &a, NULL), 0);
-	a.complete = false;
+	a.phase = SFH_NETWORK_GOING;
+	(void)strcpy(a.trouble, "no PF");
 	(void)strcpy(a.policy, "prefer");
 	cr_assert_eq(sfh_ledger_network_put(l, &a, NULL), 0, "put again replaces");
 	cr_assert_eq(sfh_ledger_networks(l, add_network, &r), 0);
@@ -229,7 +231,8 @@ Test(ledger, every_field_of_a_network)
 	cr_assert_str_eq(r.network[0].mode, "linux-bridge");
 	cr_assert_str_eq(r.network[0].policy, "prefer");
 	cr_assert_str_eq(r.network[0].bridge, "br-blue");
-	cr_assert_not(r.network[0].complete);
+	cr_assert_eq(r.network[0].phase, SFH_NETWORK_GOING);
+	cr_assert_str_eq(r.network[0].trouble, "no PF");
 	cr_assert_eq(sfh_ledger_network_del(l, a.name, NULL), 0);
 	cr_assert_eq(sfh_ledger_network_del(l, a.name, NULL), 0);
 	r.n = 0;
@@ -368,6 +371,7 @@ Test(ledger, another_schema_is_refused_and_kept)
 	struct sfh_ledger *again = NULL;
 	struct sfh_lease a = lease("pf0", 1, &mac_a, 0);
 	struct sfh_error err = { 0 };
+	char stamp[40];
 	sqlite3 *db;
 
 	cr_assert_eq(sfh_ledger_lease_add(l, &a, NULL), 0);
@@ -383,7 +387,8 @@ Test(ledger, another_schema_is_refused_and_kept)
 		cr_assert(strstr(err.text, "remove the file"), "says what to do: %s", err.text);
 	}
 	cr_assert_eq(sqlite3_open(path, &db), SQLITE_OK);
-	cr_assert_eq(sqlite3_exec(db, "PRAGMA user_version = 1", NULL, NULL, NULL), SQLITE_OK);
+	(void)snprintf(stamp, sizeof(stamp), "PRAGMA user_version = %d", SFH_LEDGER_SCHEMA);
+	cr_assert_eq(sqlite3_exec(db, stamp, NULL, NULL, NULL), SQLITE_OK);
 	(void)sqlite3_close(db);
 	cr_assert_eq(sfh_ledger_open(path, true, &l, NULL), 0);
 	cr_assert_eq(leases()->n, 1, "nothing was lost");

@@ -17,7 +17,8 @@ static const struct {
 	{ 9, "memory" },	{ 10, "damped" },      { 11, "iommu-off" },
 	{ 12, "by-request" },	{ 13, "migrating" },   { 14, "network-down" },
 	{ 15, "vf-refused" },	{ 16, "plug-failed" }, { 17, "paused" },
-	{ 18, "not-q35" },	{ 19, "silent" },
+	{ 18, "not-q35" },	{ 19, "silent" },      { 20, "pf-down" },
+	{ 21, "pf-renamed" },	{ 22, "pf-gone" },
 };
 #define NRELEASED (sizeof(released) / sizeof(released[0]))
 
