@@ -4,6 +4,7 @@
 #include <arpa/inet.h>
 #include <criterion/criterion.h>
 #include <fcntl.h>
+#include <linux/if_ether.h>
 #include <linux/if_packet.h>
 #include <linux/if_tun.h>
 #include <net/if.h>
@@ -181,6 +182,7 @@ int packet_open(uint32_t ifindex)
 
 	cr_assert_geq(fd, 0, "packet socket: %s", strerror(errno));
 	cr_assert_eq(setsockopt(fd, SOL_PACKET, PACKET_IGNORE_OUTGOING, &one, sizeof(one)), 0);
+	cr_assert_eq(setsockopt(fd, SOL_PACKET, PACKET_AUXDATA, &one, sizeof(one)), 0);
 	cr_assert_eq(bind(fd, (struct sockaddr *)&sll, sizeof(sll)), 0, "%s", strerror(errno));
 	return fd;
 }
@@ -192,6 +194,44 @@ void frame_send(int fd, const struct frame *f)
 	cr_assert_eq(n, (ssize_t)f->len, "send: %s", strerror(errno));
 }
 
+/* The stack has taken the tag out of the data, and says so beside it. */
+static void put_tag_back(struct frame *f, const struct tpacket_auxdata *aux)
+{
+	uint32_t tpid = aux->tp_status & TP_STATUS_VLAN_TPID_VALID ? aux->tp_vlan_tpid : ETH_P_8021Q;
+	struct frame tag = {};
+
+	put32(&tag, tpid << 16 | aux->tp_vlan_tci);
+	memmove(f->b + 16, f->b + 12, f->len - 12);
+	memcpy(f->b + 12, tag.b, 4);
+	f->len += 4;
+}
+
+static ssize_t packet_read(int fd, struct frame *f)
+{
+	union {
+		struct cmsghdr align;
+		char b[CMSG_SPACE(sizeof(struct tpacket_auxdata))];
+	} control;
+	struct iovec iov = { f->b, sizeof(f->b) - 4 };
+	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control,
+			      .msg_controllen = sizeof(control) };
+	ssize_t n = recvmsg(fd, &msg, 0);
+
+	if (n < 0)
+		return n;
+	f->len = (size_t)n;
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(&msg); c; c = CMSG_NXTHDR(&msg, c)) {
+		struct tpacket_auxdata aux;
+
+		if (c->cmsg_level != SOL_PACKET || c->cmsg_type != PACKET_AUXDATA)
+			continue;
+		memcpy(&aux, CMSG_DATA(c), sizeof(aux));
+		if (aux.tp_status & TP_STATUS_VLAN_VALID)
+			put_tag_back(f, &aux);
+	}
+	return n;
+}
+
 struct frame frame_read(int fd, int ms)
 {
 	struct pollfd p = { fd, POLLIN, 0 };
@@ -200,9 +240,12 @@ struct frame frame_read(int fd, int ms)
 
 	if (poll(&p, 1, ms) <= 0)
 		return f;
-	n = read(fd, f.b, sizeof(f.b));
+	n = packet_read(fd, &f);
+	if (n < 0 && errno == ENOTSOCK) { /* a tap's or macvtap's */
+		n = read(fd, f.b, sizeof(f.b));
+		f.len = (size_t)n;
+	}
 	cr_assert_gt(n, 0, "read: %s", strerror(errno));
-	f.len = (size_t)n;
 	return f;
 }
 
