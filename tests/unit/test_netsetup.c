@@ -254,7 +254,7 @@ static int attach(struct sfh_steer *s, uint32_t ifindex, bool want_xdp,
 {
 	(void)s, (void)want_xdp;
 	CALL(err, by_ifindex((int)ifindex)->attached = true);
-	ret->xdp_native = true;
+	ret->xdp = SFH_XDP_LINK;
 	return done(0);
 }
 
