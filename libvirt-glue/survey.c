@@ -61,6 +61,28 @@ static int add_pair(void *ctx, const struct sfh_ledger_pair *row)
 	return 0;
 }
 
+static int add_fdb(void *ctx, const struct sfh_ledger_fdb *row)
+{
+	struct sfh_survey *s = ctx;
+	struct sfh_ledger_fdb *f = APPEND(s->fdb, s->nfdb);
+
+	if (!f)
+		return -ENOMEM;
+	*f = *row;
+	return 0;
+}
+
+static int add_filter(void *ctx, const struct sfh_mac *mac)
+{
+	struct sfh_survey_pf *p = ctx;
+	struct sfh_mac *m = APPEND(p->filter, p->nfilter);
+
+	if (!m)
+		return -ENOMEM;
+	*m = *mac;
+	return 0;
+}
+
 static int add_entry(const struct sfh_pair_view *view, void *ctx)
 {
 	struct sfh_survey *s = ctx;
@@ -68,7 +90,8 @@ static int add_entry(const struct sfh_pair_view *view, void *ctx)
 
 	if (!e)
 		return -ENOMEM;
-	*e = (struct sfh_survey_entry){ view->key, view->armed, view->arm_on_first_frame };
+	*e = (struct sfh_survey_entry){ view->key, view->armed, view->arm_on_first_frame,
+					 view->standby_kind == SFH_STANDBY_TAP };
 	return 0;
 }
 
@@ -142,6 +165,7 @@ static int look_at_pf(const struct sfh_env *env, struct sfh_nl *nl, struct sfh_s
 	r = sfh_nl_vf_list(nl, p->pf->ifindex, p->vfs, p->pf->num_vfs, err);
 	if (r < 0)
 		return r;
+	(void)sfh_nl_fdb_list(p->pf->ifindex, add_filter, p);
 	if (steer)
 		(void)sfh_steer_port_check(steer, (uint32_t)p->pf->ifindex, SFH_STANDBY_NONE,
 					   &port);
@@ -160,7 +184,8 @@ int sfh_survey_take(const struct sfh_env *env, struct sfh_ledger *ledger, struct
 	if (r == 0 && (sfh_ledger_networks(ledger, add_network, &s) < 0 ||
 		       sfh_ledger_pfs(ledger, add_pf, &s) < 0 ||
 		       sfh_ledger_leases(ledger, add_lease, &s) < 0 ||
-		       sfh_ledger_pairs(ledger, add_pair, &s) < 0))
+		       sfh_ledger_pairs(ledger, add_pair, &s) < 0 ||
+		       sfh_ledger_fdbs(ledger, add_fdb, &s) < 0))
 		r = sfh_err(err, -EIO, "cannot read the ledger");
 	for (size_t i = 0; r == 0 && i < s.npfs; i++)
 		r = look_at_pf(env, nl, steer, &s.pfs[i], err);

@@ -10,6 +10,7 @@
 #include <systemd/sd-event.h>
 
 #include "ctl/core/env.h"
+#include "ctl/core/fdb.h"
 #include "ctl/core/history.h"
 #include "ctl/core/ledger.h"
 #include "ctl/core/netlink.h"
@@ -39,6 +40,7 @@ struct sfh_agent {
 	struct sfh_ledger *ledger;
 	struct sfh_history *history;
 	struct sfh_nl *nl;
+	struct sfh_fdb *fdb;
 	int probe_fd;
 	struct sfh_engine engine;
 	struct sfh_agent_network *networks;
@@ -78,6 +80,9 @@ void sfh_agent_rearm(struct sfh_agent *a);
 
 /* --- kernel.c -------------------------------------------------------------------------- */
 extern const struct sfh_kernel_ops sfh_agent_kernel_ops;
+/* Loop: every running guest was told to the engine; what the last agent held for
+ * others goes. Returns how many leases were given back. */
+unsigned sfh_agent_sweep(struct sfh_agent *a);
 /* Worker or loop. Opens the datapath if it is not; -errno and a sentence. */
 int sfh_agent_steer_open(struct sfh_agent *a, struct sfh_error *err);
 /* Loop: watches the datapath's events once it is open. */

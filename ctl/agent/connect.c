@@ -107,7 +107,7 @@ static void done_connect(struct sfh_job *job)
 		free(j->xmls[i]);
 	}
 	sfh_agent_ask_negotiated(a);
-	swept = a->resuming ? 0 : sfh_engine_sweep(&a->engine);
+	swept = a->resuming ? 0 : sfh_agent_sweep(a);
 	if (!a->resuming)
 		sfh_repair_goes_on(a);
 	sfh_agent_log(LOG_INFO, "connected to libvirtd; %zu guest(s) run, %u stale lease(s) given back",

@@ -198,6 +198,17 @@ static int unstage(void *ctx, const struct sfh_pair *p, struct sfh_error *err)
 	return WITH_STEER(a, err, sfh_steer_unstage(a->steer, &key, err));
 }
 
+/* macvlan puts its devices' addresses there itself. */
+static int filter(void *ctx, const struct sfh_pair *p, bool there, struct sfh_error *err)
+{
+	struct sfh_agent *a = ctx;
+
+	if (p->kind != SFH_STANDBY_TAP)
+		return 0;
+	return there ? sfh_fdb_hold(a->fdb, p->pf, p->pf_ifindex, &p->mac, err)
+		     : sfh_fdb_release(a->fdb, p->pf, p->pf_ifindex, &p->mac, err);
+}
+
 int sfh_agent_pair_view(struct sfh_agent *a, const struct sfh_pair *p, struct sfh_pair_view *ret)
 {
 	struct sfh_guest_key key = key_of(p);
@@ -266,11 +277,22 @@ const struct sfh_kernel_ops sfh_agent_kernel_ops = {
 	.arm = arm,
 	.disarm = disarm,
 	.unstage = unstage,
+	.filter = filter,
 	.seen = seen,
 	.want_proof = want_proof,
 	.can_pin = can_pin,
 	.probe = probe,
 };
+
+unsigned sfh_agent_sweep(struct sfh_agent *a)
+{
+	unsigned leases = sfh_engine_sweep(&a->engine);
+	struct sfh_error err = { 0 };
+
+	if (sfh_fdb_sweep(a->fdb, NULL, NULL, &err) < 0)
+		sfh_agent_log(LOG_WARNING, "%s", err.text);
+	return leases;
+}
 
 /* --- the datapath's own life ------------------------------------------------------------- */
 

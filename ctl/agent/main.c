@@ -128,6 +128,8 @@ static int start(struct sfh_agent *a, struct sfh_error *err)
 		err->code = 0;
 	}
 	r = sfh_nl_open(&a->nl, err);
+	if (r == 0)
+		r = sfh_fdb_new(a->ledger, &sfh_fdb_netlink, a->nl, &a->fdb, err);
 	if (r < 0)
 		return r;
 	a->probe_fd = sfh_probe_socket();

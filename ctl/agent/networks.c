@@ -173,7 +173,7 @@ static void done_up(struct sfh_job *job)
 	a->network_jobs--;
 	if (!j->req && --a->resuming == 0) {
 		sfh_agent_log(LOG_INFO, "networks resumed; %u stale lease(s) given back",
-			      sfh_engine_sweep(&a->engine));
+			      sfh_agent_sweep(a));
 		sfh_repair_goes_on(a);
 	}
 	sfh_agent_rearm(a);

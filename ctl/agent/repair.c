@@ -131,6 +131,28 @@ static int drop_entry(struct sfh_agent *a, const struct sfh_finding *f, struct s
 	return r;
 }
 
+static int mend_filter(struct sfh_agent *a, const struct sfh_finding *f, struct sfh_error *err)
+{
+	struct sfh_pair *p = sfh_engine_pair(&a->engine, f->domain, &f->mac);
+
+	if (!p || p->state != SFH_PAIR_STANDBY)
+		return sfh_err(err, -EAGAIN, "the pair is in the middle of a switch");
+	sfh_pair_filter(&a->engine, p, true); /* if it never got that far */
+	return sfh_fdb_mend(a->fdb, f->pf, f->pf_ifindex, &f->mac, err);
+}
+
+static int empty_filter(struct sfh_agent *a, const struct sfh_finding *f, struct sfh_error *err)
+{
+	int r;
+
+	for (struct sfh_pair *p = a->engine.pairs; p; p = p->next)
+		if (p->state == SFH_PAIR_VF && p->filtered && sfh_mac_equal(&p->mac, &f->mac) &&
+		    strcmp(p->pf, f->pf) == 0)
+			sfh_pair_filter(&a->engine, p, false);
+	r = sfh_fdb_sweep(a->fdb, f->pf, &f->mac, err);
+	return r < 0 ? r : 0;
+}
+
 static int mend(struct sfh_agent *a, const struct sfh_finding *f, struct sfh_error *err)
 {
 	struct sfh_vf_config cfg = { .mac = f->mac, .vlan = f->vlan };
@@ -167,6 +189,10 @@ static int mend(struct sfh_agent *a, const struct sfh_finding *f, struct sfh_err
 	case SFH_FINDING_NETWORK_FAILED:
 	case SFH_FINDING_VFS_CHANGED:
 		return sfh_err(err, -EAGAIN, "it was tried again, in vain");
+	case SFH_FINDING_FDB_MISSING:
+		return mend_filter(a, f, err);
+	case SFH_FINDING_FDB_OF_NOBODY:
+		return empty_filter(a, f, err);
 	default:
 		return sfh_err(err, -EOPNOTSUPP, "that is yours to mend");
 	}

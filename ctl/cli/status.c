@@ -18,6 +18,7 @@ struct gather {
 	struct sfh_steer *steer;
 	const char *network; /* NULL: all */
 	json_t *networks, *pairs;
+	json_t *filter; /* "PF MAC" -> how that address is in the PF's filter */
 	/* while one PF is looked at */
 	const char *pf;
 	json_t *vfs;
@@ -175,6 +176,18 @@ static int add_network(void *ctx, const struct sfh_ledger_network *row)
 	return 0;
 }
 
+static int add_filter(void *ctx, const struct sfh_ledger_fdb *row)
+{
+	struct gather *g = ctx;
+	char mac[SFH_MAC_STRLEN], key[sizeof(row->pf) + SFH_MAC_STRLEN];
+
+	(void)snprintf(key, sizeof(key), "%s %s", row->pf, sfh_mac_format(&row->mac, mac));
+	(void)json_object_set_new(g->filter, key,
+				  json_pack("{s:s, s:s}", "filter", row->state, "filter_why",
+					    row->why));
+	return 0;
+}
+
 static void add_datapath(struct gather *g, const struct sfh_ledger_pair *row, json_t *pair)
 {
 	struct sfh_guest_key key = { .pf_ifindex = (__u32)row->pf_ifindex, .vlan = row->vlan };
@@ -200,8 +213,8 @@ static int add_pair(void *ctx, const struct sfh_ledger_pair *row)
 {
 	struct gather *g = ctx;
 	bool on_vf = strcmp(row->state, "vf") == 0;
-	char mac[SFH_MAC_STRLEN];
-	json_t *o;
+	char mac[SFH_MAC_STRLEN], key[sizeof(row->pf) + SFH_MAC_STRLEN];
+	json_t *o, *filter;
 
 	if (!wanted(g, row->network))
 		return 0;
@@ -210,6 +223,10 @@ static int add_pair(void *ctx, const struct sfh_ledger_pair *row)
 		      "network", row->network, "pf", row->pf, "standby", row->standby, "state",
 		      row->state, "leg", on_vf ? "vf" : "standby", "reason", row->reason, "vf",
 		      row->vf_bdf, "adopted", row->adopted);
+	(void)snprintf(key, sizeof(key), "%s %s", row->pf, mac);
+	filter = json_object_get(g->filter, key);
+	if (filter)
+		(void)json_object_update(o, filter);
 	add_datapath(g, row, o);
 	(void)json_array_append_new(g->pairs, o);
 	return 0;
@@ -331,6 +348,11 @@ static void print_table(const json_t *networks, const json_t *pairs, bool agent)
 			     strcmp(why, "none") == 0 ? "-" : why);
 		print_datapath(p);
 	}
+	json_array_foreach((json_t *)pairs, i, p)
+		if (strcmp(str(p, "filter"), SFH_FDB_REFUSED) == 0)
+			(void)printf("%s: not in the filter of %s, guests on its VFs may not reach "
+				     "it: %s\n",
+				     str(p, "mac"), str(p, "pf"), str(p, "filter_why"));
 	(void)fflush(stdout);
 }
 
@@ -350,13 +372,16 @@ static int once(struct sfh_cli *cli)
 		return sfh_cli_fail(cli, "%s", err.text);
 	g.networks = json_array();
 	g.pairs = json_array();
+	g.filter = json_object();
 	if (r == 0) {
 		(void)sfh_steer_open(&cfg, &g.steer, NULL); /* none: no counters */
 		drops = g.steer ? sfh_drops_json(g.steer) : json_object();
 		(void)sfh_ledger_networks(g.ledger, add_network, &g);
 		(void)sfh_ledger_pfs(g.ledger, add_pf, &g);
+		(void)sfh_ledger_fdbs(g.ledger, add_filter, &g);
 		(void)sfh_ledger_pairs(g.ledger, add_pair, &g);
 	}
+	json_decref(g.filter);
 	sfh_steer_close(&g.steer);
 	sfh_ledger_close(&g.ledger);
 	if (g.network && json_array_size(g.networks) == 0) {

@@ -31,7 +31,9 @@ static const char ddl[] =
 	"  vlan INT NOT NULL, network TEXT NOT NULL, pf TEXT NOT NULL, pf_ifindex INT NOT NULL,"
 	"  standby TEXT NOT NULL, state TEXT NOT NULL, reason TEXT NOT NULL, vf_bdf TEXT NOT NULL,"
 	"  adopted INT NOT NULL, negotiated INT NOT NULL, held INT NOT NULL,"
-	"  PRIMARY KEY (domain, mac));";
+	"  PRIMARY KEY (domain, mac));"
+	"CREATE TABLE fdb (pf TEXT NOT NULL, mac TEXT NOT NULL, ifindex INT NOT NULL,"
+	"  state TEXT NOT NULL, why TEXT NOT NULL, PRIMARY KEY (pf, mac));";
 
 int sfh_ledger_open(const char *path, bool writable, struct sfh_ledger **ret,
 		    struct sfh_error *err)
@@ -456,4 +458,50 @@ int sfh_ledger_pairs(struct sfh_ledger *l,
 {
 	return walk(l, "SELECT * FROM pairs ORDER BY domain_name, mac", fill_pair,
 		    &(struct pair_walk){ cb, ctx });
+}
+
+/* --- addresses in PFs' own filters ----------------------------------------------------- */
+
+int sfh_ledger_fdb_put(struct sfh_ledger *l, const struct sfh_ledger_fdb *row,
+		       struct sfh_error *err)
+{
+	char mac[SFH_MAC_STRLEN];
+
+	return sfh_db_run(l->db, err, "INSERT OR REPLACE INTO fdb VALUES (?,?,?,?,?)", "ssiss",
+			  row->pf, sfh_mac_format(&row->mac, mac), row->ifindex, row->state,
+			  row->why);
+}
+
+int sfh_ledger_fdb_del(struct sfh_ledger *l, const char *pf, const struct sfh_mac *mac,
+		       struct sfh_error *err)
+{
+	char text[SFH_MAC_STRLEN];
+
+	return sfh_db_run(l->db, err, "DELETE FROM fdb WHERE pf = ? AND mac = ?", "ss", pf,
+			  sfh_mac_format(mac, text));
+}
+
+struct fdb_walk {
+	int (*cb)(void *, const struct sfh_ledger_fdb *);
+	void *ctx;
+};
+
+static int fill_fdb(sqlite3_stmt *s, void *arg)
+{
+	struct fdb_walk *w = arg;
+	struct sfh_ledger_fdb row = { .ifindex = sqlite3_column_int(s, 2) };
+	char mac[SFH_MAC_STRLEN];
+
+	sfh_db_text(s, 0, row.pf, sizeof(row.pf));
+	sfh_db_text(s, 1, mac, sizeof(mac));
+	(void)sfh_mac_parse(mac, &row.mac);
+	sfh_db_text(s, 3, row.state, sizeof(row.state));
+	sfh_db_text(s, 4, row.why, sizeof(row.why));
+	return w->cb(w->ctx, &row);
+}
+
+int sfh_ledger_fdbs(struct sfh_ledger *l, int (*cb)(void *ctx, const struct sfh_ledger_fdb *row),
+		    void *ctx)
+{
+	return walk(l, "SELECT * FROM fdb ORDER BY pf, mac", fill_fdb, &(struct fdb_walk){ cb, ctx });
 }

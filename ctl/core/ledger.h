@@ -163,4 +163,22 @@ int sfh_ledger_pair_del(struct sfh_ledger *l, const char *domain, const struct s
 int sfh_ledger_pairs(struct sfh_ledger *l,
 		     int (*cb)(void *ctx, const struct sfh_ledger_pair *row), void *ctx);
 
+/* --- addresses in PFs' own filters: fdb.h ---------------------------------------------- */
+#define SFH_FDB_OURS "ours"
+#define SFH_FDB_THEIRS "theirs" /* it was there already; it stays */
+#define SFH_FDB_REFUSED "refused"
+struct sfh_ledger_fdb {
+	char pf[16];
+	struct sfh_mac mac;
+	int ifindex; /* of the PF */
+	char state[8];
+	char why[64]; /* "" when it is ours */
+};
+int sfh_ledger_fdb_put(struct sfh_ledger *l, const struct sfh_ledger_fdb *row,
+		       struct sfh_error *err);
+int sfh_ledger_fdb_del(struct sfh_ledger *l, const char *pf, const struct sfh_mac *mac,
+		       struct sfh_error *err);
+int sfh_ledger_fdbs(struct sfh_ledger *l, int (*cb)(void *ctx, const struct sfh_ledger_fdb *row),
+		    void *ctx);
+
 #endif

@@ -5,6 +5,7 @@
 #include <linux/if.h>
 #include <linux/if_ether.h>
 #include <linux/if_link.h>
+#include <linux/neighbour.h>
 #include <linux/rtnetlink.h>
 #include <netlink/errno.h>
 #include <netlink/netlink.h>
@@ -29,6 +30,11 @@ static void link_putp(struct rtnl_link **link)
 static void msg_freep(struct nl_msg **msg)
 {
 	nlmsg_free(*msg);
+}
+
+static void sock_freep(struct nl_sock **sock)
+{
+	nl_socket_free(*sock);
 }
 
 static void cache_freep(struct nl_cache **cache)
@@ -467,4 +473,91 @@ int sfh_nl_ports(struct sfh_nl *nl, int master, struct sfh_link *ports, size_t n
 			fill_link(link, &ports[found++]);
 	}
 	return found;
+}
+
+/* --- the device's own filter -------------------------------------------------------------- */
+
+/* libnl's error numbers do not tell "no room" from other failures: the kernel's do. */
+static int keep_errno(struct sockaddr_nl *who, struct nlmsgerr *e, void *arg)
+{
+	(void)who;
+	*(int *)arg = e->error;
+	return NL_STOP;
+}
+
+static struct nl_msg *fdb_msg(int ifindex, const struct sfh_mac *mac, bool there)
+{
+	struct ndmsg ndm = { .ndm_family = AF_BRIDGE,
+			     .ndm_ifindex = ifindex,
+			     .ndm_state = NUD_PERMANENT,
+			     .ndm_flags = NTF_SELF };
+	_cleanup_(msg_freep) struct nl_msg *msg =
+		nlmsg_alloc_simple(there ? RTM_NEWNEIGH : RTM_DELNEIGH,
+				   there ? NLM_F_CREATE | NLM_F_EXCL : 0);
+
+	if (!msg || nlmsg_append(msg, &ndm, sizeof(ndm), NLMSG_ALIGNTO) < 0 ||
+	    nla_put(msg, NDA_LLADDR, sizeof(mac->b), mac->b) < 0)
+		return NULL;
+	return TAKE_PTR(msg);
+}
+
+int sfh_nl_fdb_set(struct sfh_nl *nl, int ifindex, const struct sfh_mac *mac, bool there)
+{
+	_cleanup_(msg_freep) struct nl_msg *msg = fdb_msg(ifindex, mac, there);
+	int code = 0, r;
+
+	if (!msg)
+		return -ENOMEM;
+	(void)nl_socket_modify_err_cb(nl->sock, NL_CB_CUSTOM, keep_errno, &code);
+	r = talk(nl, msg);
+	(void)nl_socket_modify_err_cb(nl->sock, NL_CB_DEFAULT, NULL, NULL);
+	return code < 0 ? code : r;
+}
+
+struct fdb_walk {
+	int ifindex;
+	int (*cb)(void *ctx, const struct sfh_mac *mac);
+	void *ctx;
+	int result;
+};
+
+static int on_fdb(struct nl_msg *msg, void *arg)
+{
+	struct nlmsghdr *h = nlmsg_hdr(msg);
+	const struct ndmsg *ndm = nlmsg_data(h);
+	struct fdb_walk *w = arg;
+	struct sfh_mac mac;
+	struct nlattr *addr;
+
+	if (h->nlmsg_type != RTM_NEWNEIGH || !nlmsg_valid_hdr(h, sizeof(*ndm)) ||
+	    ndm->ndm_ifindex != w->ifindex || !(ndm->ndm_flags & NTF_SELF) || w->result)
+		return NL_OK;
+	addr = nlmsg_find_attr(h, sizeof(*ndm), NDA_LLADDR);
+	if (!addr || nla_len(addr) != sizeof(mac.b))
+		return NL_OK;
+	memcpy(mac.b, nla_data(addr), sizeof(mac.b));
+	w->result = w->cb(w->ctx, &mac);
+	return NL_OK;
+}
+
+/* The header is a link's, not a neighbour's: so the kernel filters by device in all
+ * versions (rtnl_fdb_dump). */
+int sfh_nl_fdb_list(int ifindex, int (*cb)(void *ctx, const struct sfh_mac *mac), void *ctx)
+{
+	struct ifinfomsg ifi = { .ifi_family = AF_BRIDGE, .ifi_index = ifindex };
+	struct fdb_walk w = { .ifindex = ifindex, .cb = cb, .ctx = ctx };
+	_cleanup_(sock_freep) struct nl_sock *sock = nl_socket_alloc();
+	int r = -NLE_DUMP_INTR;
+
+	/* A socket of its own: the callback of the other one stays what it is. */
+	if (!sock)
+		return -ENOMEM;
+	r = nl_connect(sock, NETLINK_ROUTE);
+	if (r < 0)
+		return nl_errno(r);
+	(void)nl_socket_modify_cb(sock, NL_CB_VALID, NL_CB_CUSTOM, on_fdb, &w);
+	if (nl_send_simple(sock, RTM_GETNEIGH, NLM_F_REQUEST | NLM_F_DUMP, &ifi, sizeof(ifi)) < 0)
+		return -EIO;
+	r = nl_recvmsgs_default(sock);
+	return r < 0 && r != -NLE_DUMP_INTR ? nl_errno(r) : w.result;
 }

@@ -84,6 +84,12 @@ int sfh_nl_addr_counts(struct sfh_nl *nl, const int *ifindex, unsigned *ret, siz
 /* Of one link. */
 int sfh_nl_addr_count(struct sfh_nl *nl, int ifindex, unsigned *ret, struct sfh_error *err);
 
+/* An address in the device's own filter (FDB `self`, permanent), in or out. Errors are
+ * the kernel's: -EEXIST, -ENOENT, -ENOSPC or -ENOMEM (no room), -EOPNOTSUPP, … */
+int sfh_nl_fdb_set(struct sfh_nl *nl, int ifindex, const struct sfh_mac *mac, bool there);
+/* What is in that filter, unicast and multicast, whoever put it there. cb: 0 to go on. */
+int sfh_nl_fdb_list(int ifindex, int (*cb)(void *ctx, const struct sfh_mac *mac), void *ctx);
+
 /* Bridge ports that sit on `master`, at most n names; returns how many. */
 int sfh_nl_ports(struct sfh_nl *nl, int master, struct sfh_link *ports, size_t n,
 		 struct sfh_error *err);

@@ -35,12 +35,14 @@ void sfh_survey_done(struct sfh_survey *s)
 	for (size_t i = 0; i < s->npfs; i++) {
 		sfh_pf_free(&s->pfs[i].pf);
 		free(s->pfs[i].vfs);
+		free(s->pfs[i].filter);
 	}
 	free(s->pfs);
 	free(s->networks);
 	free(s->leases);
 	free(s->pairs);
 	free(s->entries);
+	free(s->fdb);
 	free(s->guests);
 	*s = (struct sfh_survey){ .pfs = NULL };
 }
@@ -348,6 +350,75 @@ static void check_network(struct checker *c, const struct sfh_ledger_network *ro
 		       row->phase == SFH_NETWORK_COMING ? "up" : "down", row->name);
 }
 
+/* --- the PF's own filter --------------------------------------------------------------------- */
+
+static bool in_filter(const struct sfh_survey_pf *p, const struct sfh_mac *mac)
+{
+	for (size_t i = 0; i < p->nfilter; i++)
+		if (sfh_mac_equal(&p->filter[i], mac))
+			return true;
+	return false;
+}
+
+static const struct sfh_survey_pf *pf_named(const struct sfh_survey *s, const char *dev)
+{
+	for (size_t i = 0; i < s->npfs; i++)
+		if (strcmp(s->pfs[i].row.dev, dev) == 0)
+			return &s->pfs[i];
+	return NULL;
+}
+
+static const struct sfh_ledger_fdb *fdb_row(const struct sfh_survey *s, const char *pf,
+					    const struct sfh_mac *mac)
+{
+	for (size_t i = 0; i < s->nfdb; i++)
+		if (strcmp(s->fdb[i].pf, pf) == 0 && sfh_mac_equal(&s->fdb[i].mac, mac))
+			return &s->fdb[i];
+	return NULL;
+}
+
+/* On a bridge, a guest that talks on its standby leg is in the PF's filter. A NIC that
+ * refused it is no disagreement: `status` says so. */
+static void check_filter_of(struct checker *c, const struct sfh_ledger_pair *row)
+{
+	const struct sfh_survey_entry *entry = entry_of(c->s, row);
+	const struct sfh_survey_pf *p = pf_named(c->s, row->pf);
+	const struct sfh_ledger_fdb *fdb = fdb_row(c->s, row->pf, &row->mac);
+	struct sfh_finding f = { .kind = SFH_FINDING_FDB_MISSING, .mac = row->mac,
+				 .pf_ifindex = row->pf_ifindex };
+	char mac[SFH_MAC_STRLEN];
+
+	if (!state_is(row, "standby") || !entry || !entry->on_bridge || !entry->armed || !p ||
+	    !p->present || in_filter(p, &row->mac) ||
+	    (fdb && strcmp(fdb->state, SFH_FDB_REFUSED) == 0))
+		return;
+	(void)sfh_strcpy(f.pf, sizeof(f.pf), row->pf);
+	(void)sfh_strcpy(f.domain, sizeof(f.domain), row->domain);
+	report(c, &f,
+	       "%s of '%s' is on its standby leg and not in the filter of '%s': guests on its VFs "
+	       "may not reach it",
+	       sfh_mac_format(&row->mac, mac), row->domain_name, row->pf);
+}
+
+/* Ours, in the filter, and every pair with that address is on its VF or gone. */
+static void check_fdb(struct checker *c, const struct sfh_ledger_fdb *fdb)
+{
+	const struct sfh_survey_pf *p = pf_named(c->s, fdb->pf);
+	struct sfh_finding f = { .kind = SFH_FINDING_FDB_OF_NOBODY, .mac = fdb->mac,
+				 .pf_ifindex = fdb->ifindex };
+	char mac[SFH_MAC_STRLEN];
+
+	if (strcmp(fdb->state, SFH_FDB_OURS) != 0 || !p || !in_filter(p, &fdb->mac))
+		return;
+	for (size_t i = 0; i < c->s->npairs; i++)
+		if (sfh_mac_equal(&c->s->pairs[i].mac, &fdb->mac) &&
+		    strcmp(c->s->pairs[i].pf, fdb->pf) == 0 && !state_is(&c->s->pairs[i], "vf"))
+			return;
+	(void)sfh_strcpy(f.pf, sizeof(f.pf), fdb->pf);
+	report(c, &f, "%s is in the filter of '%s' and no guest here uses it on its standby leg",
+	       sfh_mac_format(&fdb->mac, mac), fdb->pf);
+}
+
 int sfh_check(const struct sfh_survey *s, int (*cb)(void *ctx, const struct sfh_finding *f),
 	      void *ctx)
 {
@@ -366,6 +437,10 @@ int sfh_check(const struct sfh_survey *s, int (*cb)(void *ctx, const struct sfh_
 		check_lease(&c, &s->leases[i]);
 	for (size_t i = 0; i < s->npairs; i++)
 		check_pair(&c, &s->pairs[i]);
+	for (size_t i = 0; i < s->npairs; i++)
+		check_filter_of(&c, &s->pairs[i]);
+	for (size_t i = 0; i < s->nfdb; i++)
+		check_fdb(&c, &s->fdb[i]);
 	for (size_t i = 0; i < s->nentries; i++)
 		check_entry(&c, &s->entries[i]);
 	return c.result;

@@ -18,12 +18,15 @@ struct sfh_survey_pf {
 	unsigned mtu;
 	char renamed[16]; /* what the device is called now; "" if the name is right */
 	bool tc, xdp;	     /* our programs are attached */
+	struct sfh_mac *filter; /* owned; the addresses in the PF's own filter */
+	size_t nfilter;
 };
 
 struct sfh_survey_entry {
 	struct sfh_guest_key key;
 	bool armed;
 	bool waits; /* for the guest's first frame */
+	bool on_bridge; /* its standby device is a tap */
 };
 
 struct sfh_survey_guest {
@@ -48,6 +51,8 @@ struct sfh_survey {
 	size_t nentries;
 	struct sfh_survey_guest *guests; /* a line a NIC on a hybrid network */
 	size_t nguests;
+	struct sfh_ledger_fdb *fdb; /* what the agent put into PFs' filters */
+	size_t nfdb;
 	bool agent_gone; /* nobody is there to end a switch that was begun */
 };
 void sfh_survey_done(struct sfh_survey *s);
@@ -73,7 +78,9 @@ void sfh_survey_done(struct sfh_survey *s);
 	X(SWITCH_CUT, "switch-cut", true)                                                          \
 	X(ENTRY_MISSING, "entry-missing", true)                                                    \
 	X(ENTRY_OF_NOBODY, "entry-of-nobody", true)                                                \
-	X(ENTRY_WRONG, "entry-wrong", true)
+	X(ENTRY_WRONG, "entry-wrong", true)                                                        \
+	X(FDB_MISSING, "fdb-missing", true)                                                        \
+	X(FDB_OF_NOBODY, "fdb-of-nobody", true)
 
 enum sfh_finding_kind {
 #define X(id, name, repairable) SFH_FINDING_##id,

@@ -296,6 +296,7 @@ static void take_over(struct sfh_engine *e, struct sfh_pair *p, const struct sfh
 		p->state = SFH_PAIR_STANDBY;
 		if (e->kernel->arm(e->kernel_ctx, p, &err) < 0)
 			sfh_engine_log(e, LOG_WARNING, "%s", err.text);
+		sfh_pair_filter(e, p, true);
 		return;
 	}
 	p->negotiated = true;
@@ -349,6 +350,8 @@ void sfh_engine_guest_running(struct sfh_engine *e, const struct sfh_guest_desc 
 				       err.text);
 		if (found)
 			take_over(e, p, nic);
+		else
+			sfh_pair_filter(e, p, true);
 		sfh_pair_save(e, p);
 		sfh_pair_dispatch(e, p, SFH_EV_CONSIDER, found ? "agent-start" : "start");
 		if (p->state == SFH_PAIR_VF && p->held) /* the last agent had begun it */

@@ -48,6 +48,10 @@ struct sfh_kernel_ops {
 	int (*arm)(void *ctx, const struct sfh_pair *pair, struct sfh_error *err);
 	int (*disarm)(void *ctx, const struct sfh_pair *pair, struct sfh_error *err);
 	int (*unstage)(void *ctx, const struct sfh_pair *pair, struct sfh_error *err);
+	/* The guest's address in the PF's own filter, or no longer: what guests on VFs of
+	 * the PF send to it reaches its standby leg. Nothing to do where the standby device
+	 * sees to that itself. May be NULL. A failure is no reason to stop. */
+	int (*filter)(void *ctx, const struct sfh_pair *pair, bool there, struct sfh_error *err);
 	int (*seen)(void *ctx, const struct sfh_pair *pair, struct sfh_pair_seen *ret);
 	int (*want_proof)(void *ctx, const struct sfh_pair *pair, bool on, struct sfh_error *err);
 	/* Whether the host can spare what a VF pins: -ENOMEM and a sentence if not.

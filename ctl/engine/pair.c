@@ -114,6 +114,16 @@ static void arm(struct sfh_engine *e, struct sfh_pair *p)
 	warn_if(e, e->kernel->arm(e->kernel_ctx, p, &err), &err);
 }
 
+void sfh_pair_filter(struct sfh_engine *e, struct sfh_pair *p, bool there)
+{
+	struct sfh_error err = { 0 };
+
+	if (!e->kernel->filter || p->filtered == there)
+		return;
+	p->filtered = there;
+	warn_if(e, e->kernel->filter(e->kernel_ctx, p, there, &err), &err);
+}
+
 /* --- to-vf ------------------------------------------------------------------------------------ */
 
 static void unplug(struct sfh_engine *e, struct sfh_pair *p, const char *cause);
@@ -320,6 +330,7 @@ static void on_vf(struct sfh_engine *e, struct sfh_pair *p)
 
 	p->next_probe_ns = 0;
 	warn_if(e, e->kernel->disarm(e->kernel_ctx, p, &err), &err);
+	sfh_pair_filter(e, p, false);
 	p->reason = SFH_REASON_NONE;
 	switch_end(e, p, NULL);
 	if (p->leaving || p->held) { /* asked to give way meanwhile */
@@ -438,6 +449,7 @@ static void act_let_go(struct sfh_engine *e, struct sfh_pair *p, const char *why
 		return;
 	p->let_go = true;
 	warn_if(e, sfh_pool_quiet(e, p, &err), &err);
+	sfh_pair_filter(e, p, true);
 	switch_step(e, p, "let-go");
 }
 
@@ -452,6 +464,7 @@ static void act_unplugged(struct sfh_engine *e, struct sfh_pair *p, const char *
 	if (sfh_pool_quiet(e, p, &err) < 0)
 		sfh_engine_log(e, LOG_ERR, "VF %u of '%s' keeps the guest's MAC: %s", p->lease.vf,
 			       p->lease.pf, err.text);
+	sfh_pair_filter(e, p, true);
 	switch_step(e, p, "quiet");
 	switch_end(e, p, NULL);
 	if (p->leaving) {
@@ -493,6 +506,7 @@ static void act_unplug_failed(struct sfh_engine *e, struct sfh_pair *p, const ch
 	if (p->let_go)
 		warn_if(e, sfh_pool_unquiet(e, p, &err), &err);
 	err.code = 0;
+	sfh_pair_filter(e, p, false);
 	if (p->parked) { /* it may still come to life */
 		sfh_pair_prove(e, p);
 	} else {
@@ -568,6 +582,7 @@ static void act_migrate_failed(struct sfh_engine *e, struct sfh_pair *p, const c
 	(void)why;
 	p->leaving = false;
 	arm(e, p);
+	sfh_pair_filter(e, p, true);
 	rest_on_standby(e, p, SFH_REASON_NONE, NULL);
 	consider(e, p, "migration-failed");
 	if (p->state == SFH_PAIR_STANDBY) /* not now, then: the VF is for others */
@@ -591,10 +606,18 @@ static void act_arrived(struct sfh_engine *e, struct sfh_pair *p, const char *wh
 {
 	(void)why;
 	p->running = true;
+	sfh_pair_filter(e, p, true);
 	(void)sfh_strcpy(p->next_cause, sizeof(p->next_cause), "migration");
 	rest_on_standby(e, p, SFH_REASON_SILENT, NULL);
 	ask_negotiated(e, p); /* its first frame may be behind us */
 	consider(e, p, NULL);
+}
+
+/* QEMU announces it: it runs here, even before libvirt has said so. */
+static void act_announced(struct sfh_engine *e, struct sfh_pair *p, const char *why)
+{
+	(void)why;
+	sfh_pair_filter(e, p, true);
 }
 
 static void act_note_negotiated(struct sfh_engine *e, struct sfh_pair *p, const char *why)
@@ -613,6 +636,7 @@ static void act_gone(struct sfh_engine *e, struct sfh_pair *p, const char *why)
 	char pf[sizeof(p->pf)];
 
 	switch_end(e, p, why ? why : "the guest stopped");
+	sfh_pair_filter(e, p, false);
 	warn_if(e, e->kernel->unstage(e->kernel_ctx, p, &err), &err);
 	sfh_pool_release(e, p);
 	memcpy(pf, p->pf, sizeof(pf));
@@ -626,6 +650,7 @@ static void act_gone(struct sfh_engine *e, struct sfh_pair *p, const char *why)
 
 static const struct sfh_transition table[] = {
 	ROW(ARRIVING, DEVICES, act_devices, "attach to the standby device, stage; stays arriving"),
+	ROW(ARRIVING, FIRST_FRAME, act_announced, "its address goes into the PF's filter"),
 	ROW(ARRIVING, NEGOTIATED, act_note_negotiated, "remembered"),
 	ROW(ARRIVING, RESUMED, act_arrived, "-> standby, then towards the reserved VF"),
 	ROW(ARRIVING, DEADLINE, act_gone, "no guest came: reservation and steering removed"),

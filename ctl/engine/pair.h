@@ -87,6 +87,7 @@ struct sfh_pair {
 	bool wants_address;	 /* not proven without one: waits until it shows one */
 	bool let_go;		 /* in UNPLUGGING: it spoke on its standby leg, the MAC is zero */
 	bool vf_refused;	 /* the driver refused to unpark; until asked again */
+	bool filtered;		 /* its address was put into the PF's own filter */
 	bool leaving;		 /* an outgoing migration waits for this pair */
 	bool has_lease;
 	bool parked; /* the VF sits in the parking VLAN */
@@ -103,6 +104,10 @@ struct sfh_pair {
 };
 
 struct sfh_engine;
+
+/* On its standby leg a pair's address is in the PF's filter, on the VF's it is not:
+ * it goes in once the guest uses the leg, and out after the VF has taken over. */
+void sfh_pair_filter(struct sfh_engine *e, struct sfh_pair *p, bool there);
 
 typedef void (*sfh_pair_action)(struct sfh_engine *e, struct sfh_pair *p, const char *why);
 

@@ -379,6 +379,17 @@ static int k_unstage(void *ctx, const struct sfh_pair *p, struct sfh_error *err)
 	return 0;
 }
 
+static int k_filter(void *ctx, const struct sfh_pair *p, bool there, struct sfh_error *err)
+{
+	struct fake *f = ctx;
+
+	(void)p;
+	record(f, there ? "filter" : "unfilter");
+	f->nfiltered += there ? 1 : -1;
+	VERDICT(f, OP_FILTER, err); /* held all the same: fdb.h */
+	return 0;
+}
+
 static int k_seen(void *ctx, const struct sfh_pair *p, struct sfh_pair_seen *ret)
 {
 	struct fake *f = ctx;
@@ -422,6 +433,7 @@ static const struct sfh_kernel_ops kernel_ops = {
 	.arm = k_arm,
 	.disarm = k_disarm,
 	.unstage = k_unstage,
+	.filter = k_filter,
 	.seen = k_seen,
 	.want_proof = k_want_proof,
 	.probe = k_probe,
@@ -574,6 +586,7 @@ void fake_restart(struct fake *f)
 {
 	sfh_engine_done(&f->e);
 	fake_forget_calls(f);
+	f->nfiltered = 0; /* nobody holds what the last agent held */
 	engine_start(f);
 }
 
@@ -753,5 +766,6 @@ void fake_assert_nothing_left(const struct fake *f)
 	cr_expect_eq(fake_entries(f), 0, "a steering entry is left");
 	cr_expect_eq(fake_rows(f), 0, "the ledger still shows a pair");
 	cr_expect_null(f->e.pairs, "a pair is left");
+	cr_expect_eq(f->nfiltered, 0, "an address is left in a PF's filter");
 	cr_expect_eq(sfh_engine_next(&f->e), UINT64_MAX, "something is still due");
 }

@@ -35,6 +35,7 @@ enum fake_op {
 	OP_ARM,
 	OP_DISARM,
 	OP_UNSTAGE,
+	OP_FILTER,
 	OP_SEEN,
 	OP_WANT_PROOF,
 	OP_PROBE,
@@ -66,6 +67,7 @@ struct fake {
 	struct sfh_engine e;
 	struct fake_pf pf[FAKE_PFS]; /* "pf0" (ifindex 100) and "pf1" (101) */
 	struct fake_entry entry[FAKE_ENTRIES];
+	int nfiltered; /* pairs whose address is in their PF's own filter */
 	bool first_frame, address; /* what seen() says of every pair */
 
 	/* fail[op] is what the op returns from its `skip`th call on, `times` times

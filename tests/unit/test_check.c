@@ -68,7 +68,9 @@ static void world_init(struct world *w)
 	w->guest.mac = guest_mac;
 	w->guest.has_vf = true;
 	w->guest.vf = w->vfs[1].bdf;
-	w->s = (struct sfh_survey){ NULL, 0, &w->spf, 1, &w->lease, 1, &w->pair, 1, &w->entry, 1, &w->guest, 1, false };
+	w->s = (struct sfh_survey){ .pfs = &w->spf, .npfs = 1, .leases = &w->lease, .nleases = 1,
+				    .pairs = &w->pair, .npairs = 1, .entries = &w->entry,
+				    .nentries = 1, .guests = &w->guest, .nguests = 1 };
 }
 
 static int note(void *ctx, const struct sfh_finding *f)
@@ -362,6 +364,61 @@ Test(check, steering_that_contradicts_the_leg)
 	(void)only(&w, SFH_FINDING_ENTRY_WRONG, "on its standby leg and its steering entry is not armed");
 	w.entry.waits = true; /* it arms itself on the guest's next frame */
 	w.n = 0;
+	nothing(&w);
+}
+
+/* linux-bridge mode: the NIC's switch has to be told where the guest is. */
+static void on_a_bridge(struct world *w, struct sfh_ledger_fdb *fdb, struct sfh_mac *filter)
+{
+	world_init(w);
+	strcpy(w->pair.state, "standby");
+	w->guest.has_vf = false;
+	w->s.nleases = 0;
+	w->cfg[1].mac = (struct sfh_mac){ { 0 } };
+	w->entry.armed = w->entry.on_bridge = true;
+	*fdb = (struct sfh_ledger_fdb){ .pf = "pf0", .mac = guest_mac, .ifindex = 3, .state = "ours" };
+	w->s.fdb = fdb;
+	w->s.nfdb = 1;
+	*filter = guest_mac;
+	w->spf.filter = filter;
+	w->spf.nfilter = 1;
+}
+
+Test(check, address_missing_in_the_filter)
+{
+	struct sfh_ledger_fdb fdb;
+	struct sfh_mac filter;
+	struct world w;
+
+	on_a_bridge(&w, &fdb, &filter);
+	nothing(&w);
+	w.spf.nfilter = 0;
+	(void)only(&w, SFH_FINDING_FDB_MISSING, "not in the filter of 'pf0'");
+	cr_assert(sfh_finding_repairable(SFH_FINDING_FDB_MISSING));
+	/* a NIC without room is no disagreement */
+	w.n = 0;
+	strcpy(fdb.state, "refused");
+	nothing(&w);
+	/* macvlan sees to it itself */
+	strcpy(fdb.state, "ours");
+	w.entry.on_bridge = false;
+	nothing(&w);
+}
+
+Test(check, address_left_in_the_filter)
+{
+	struct sfh_ledger_fdb fdb;
+	struct sfh_mac filter;
+	struct world w;
+
+	world_init(&w); /* on its VF */
+	on_a_bridge(&w, &fdb, &filter);
+	w.s.npairs = w.s.nguests = w.s.nentries = 0;
+	(void)only(&w, SFH_FINDING_FDB_OF_NOBODY, "no guest here uses it");
+	cr_assert(sfh_finding_repairable(SFH_FINDING_FDB_OF_NOBODY));
+	/* somebody else's stays his business */
+	w.n = 0;
+	strcpy(fdb.state, "theirs");
 	nothing(&w);
 }
 

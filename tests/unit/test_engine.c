@@ -52,9 +52,9 @@ Test(engine, from_the_start_to_the_vf)
 	assert_state(p, VF);
 	cr_assert_not(armed(p));
 	cr_assert_str_eq(fake_vf(f, 0, 0), CARRIES_A);
-	fake_assert_order(f, "stage", "vf_set 100 0 mac=52:54:00:00:00:0a vlan=4094",
+	fake_assert_order(f, "stage", "filter", "vf_set 100 0 mac=52:54:00:00:00:0a vlan=4094",
 			  "want_proof 1", "plug 0000:0a:00.0", "vf_set 100 0 mac=- vlan=0", "disarm",
-			  NULL);
+			  "unfilter", NULL);
 	cr_assert_eq(fake_count(f, "plug"), 1);
 	cr_assert_eq(fake_leases(f), 1);
 	cr_assert_str_eq(f->log, "");
@@ -88,6 +88,54 @@ Test(engine, a_guest_that_arrived_is_asked_what_it_negotiated)
 	cr_assert_eq(fake_count(f, "ask-negotiated"), 0, "its CPUs do not run here");
 	fake_event(f, SFH_EV_RESUMED);
 	cr_assert_eq(fake_count(f, "ask-negotiated"), 1);
+}
+
+/* The NIC's switch is told where the guest is: not before it runs here, and from the
+ * moment that it let go of its VF. */
+Test(engine, a_guest_that_arrives_gets_into_the_filter_when_it_speaks)
+{
+	struct sfh_pair *p = fake_pair_in(f, SFH_PAIR_ARRIVING);
+
+	cr_assert_eq(fake_count(f, "filter"), 0, "it still runs on the source");
+	fake_first_frame(f, p);
+	fake_event(f, SFH_EV_RESUMED);
+	cr_assert_eq(fake_count(f, "filter"), 1);
+}
+
+Test(engine, off_the_vf_a_guest_is_in_the_filter_at_once)
+{
+	struct sfh_pair *p = fake_pair_in(f, SFH_PAIR_UNPLUGGING);
+
+	fake_forget_calls(f);
+	fake_first_frame(f, p);
+	fake_assert_order(f, "vf_set 100 0 mac=00:00:00:00:00:00 vlan=0", "filter", NULL);
+	fake_event(f, SFH_EV_UNPLUGGED);
+	cr_assert_eq(fake_count(f, "filter"), 1);
+	fake_event(f, SFH_EV_STOPPED);
+	cr_assert_eq(f->nfiltered, 0);
+}
+
+Test(engine, kept_on_the_vf_a_guest_leaves_the_filter)
+{
+	struct sfh_pair *p = fake_pair_in(f, SFH_PAIR_UNPLUGGING);
+
+	fake_first_frame(f, p);
+	cr_assert_eq(f->nfiltered, 1);
+	fake_event(f, SFH_EV_UNPLUG_FAILED);
+	assert_state(p, VF);
+	cr_assert_eq(f->nfiltered, 0);
+}
+
+/* No room in the NIC: a warning, and on it goes. */
+Test(engine, a_full_filter_stops_nothing)
+{
+	struct sfh_pair *p;
+
+	fake_fail(f, OP_FILTER, ENOSPC, 0, 1);
+	p = fake_start(f, GUEST, &mac_a);
+	cr_assert(strstr(f->log, "OP_FILTER"), "%s", f->log);
+	fake_event(f, SFH_EV_NEGOTIATED);
+	assert_state(p, PLUGGING);
 }
 
 Test(engine, what_is_recorded_of_a_switch)

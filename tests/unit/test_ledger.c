@@ -371,7 +371,7 @@ Test(ledger, another_schema_is_refused_and_kept)
 	struct sfh_ledger *again = NULL;
 	struct sfh_lease a = lease("pf0", 1, &mac_a, 0);
 	struct sfh_error err = { 0 };
-	char stamp[40];
+	char stamp[64];
 	sqlite3 *db;
 
 	cr_assert_eq(sfh_ledger_lease_add(l, &a, NULL), 0);

@@ -608,6 +608,9 @@ static void check_pair(struct world *w, const struct rows *rows, const struct sf
 	    (!entry || (!entry->armed && !entry->on_first_frame)))
 		wrong("in standby, and its entry is %s",
 		      entry ? "neither armed nor waiting" : "missing");
+	if (p->filtered != (p->state == SFH_PAIR_STANDBY) &&
+	    (p->state == SFH_PAIR_STANDBY || p->state == SFH_PAIR_VF))
+		wrong("in %s, and %s the PF's filter", state, p->filtered ? "in" : "not in");
 	/* Not so yet (seeds 3, 5, 6): a second look, at the PF or for another's lease, that
 	 * finds a VF calls nobody. */
 	if (getenv("SFH_MODEL_STRICT") && p->state == SFH_PAIR_STANDBY &&
