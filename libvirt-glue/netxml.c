@@ -106,6 +106,13 @@ bool sfh_netdef_has_policy(const struct sfh_netdef *def, enum sfh_net_policy pol
 	return false;
 }
 
+bool sfh_netdef_always_never(const struct sfh_netdef *def)
+{
+	return def->policy == SFH_NET_POLICY_NEVER &&
+	       !sfh_netdef_has_policy(def, SFH_NET_POLICY_PREFER) &&
+	       !sfh_netdef_has_policy(def, SFH_NET_POLICY_REQUIRE);
+}
+
 int sfh_netdef_find_pf(const struct sfh_netdef *def, const char *dev)
 {
 	for (size_t i = 0; i < def->npfs; i++)

@@ -121,6 +121,8 @@ unsigned sfh_netdef_landing(const struct sfh_netdef *def);
  * says, else the network. A portgroup that is not there says nothing, as in libvirt. */
 void sfh_netdef_settings(const struct sfh_netdef *def, const char *portgroup,
 			 struct sfh_net_settings *ret);
+/* Whether no NIC on it can ever have a VF. */
+bool sfh_netdef_always_never(const struct sfh_netdef *def);
 /* Whether any NIC on it can have that policy. */
 bool sfh_netdef_has_policy(const struct sfh_netdef *def, enum sfh_net_policy policy);
 /* Index of the PF named `dev`, or -ENOENT. */

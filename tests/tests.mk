@@ -28,6 +28,11 @@ test-pool: check-deps ## the pool on real VFs: 8 PFs with 56 of them, damage and
 	$(Q)$(MAKE) --no-print-directory all
 	$(Q)tests/lab/pool-test
 
+.PHONY: test-random
+test-random: check-deps ## random operations on 56 real VFs against a model (SEED=N repeats one)
+	$(Q)$(MAKE) --no-print-directory all
+	$(Q)tests/lab/random-test $(SEED)
+
 .PHONY: bench
 bench: check-deps ## measure single switches in the lab
 	$(Q)$(MAKE) --no-print-directory all

@@ -153,6 +153,9 @@ void sfh_verb_migrate(struct sfh_agent *a, struct sfh_request *req);
 /* The flags of the migrate request that runs for a domain. */
 unsigned sfh_migrate_flags(const struct sfh_agent *a, const char *uuid);
 
+/* --- set.c (verb set) ---------------------------------------------------------------------------- */
+void sfh_verb_set(struct sfh_agent *a, struct sfh_request *req);
+
 /* --- pfwatch.c ---------------------------------------------------------------------------------- */
 int sfh_pfwatch_start(struct sfh_agent *a, struct sfh_error *err);
 /* A network came up: what its PFs are like now is what later changes are told against. */

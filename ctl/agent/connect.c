@@ -96,6 +96,8 @@ static void done_connect(struct sfh_job *job)
 	if (!a->resumed) { /* each network takes its own guests in */
 		a->resumed = true;
 		sfh_networks_resume(a, j->autostart);
+	} else {
+		(void)sfh_networks_retry(a);
 	}
 	for (size_t i = 0; i < j->n; i++) {
 		struct sfh_described d = { .nics = NULL };

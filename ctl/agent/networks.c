@@ -112,11 +112,7 @@ static void take_in(struct sfh_netjob *j)
 {
 	struct sfh_agent *a = j->a;
 	/* Where a portgroup says otherwise it is each NIC's own matter (describe.c). */
-	struct sfh_engine_network net = { .never = j->def->policy == SFH_NET_POLICY_NEVER &&
-						   !sfh_netdef_has_policy(j->def,
-									  SFH_NET_POLICY_PREFER) &&
-						   !sfh_netdef_has_policy(j->def,
-									  SFH_NET_POLICY_REQUIRE),
+	struct sfh_engine_network net = { .never = sfh_netdef_always_never(j->def),
 					  .landing = sfh_netdef_landing(j->def),
 					  .npfs = j->def->npfs };
 	struct sfh_agent_network *n = calloc(1, sizeof(*n));

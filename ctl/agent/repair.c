@@ -5,7 +5,7 @@
 #include <string.h>
 #include <syslog.h>
 
-#include "ctl/agent/agent.h"
+#include "ctl/agent/netjob.h"
 #include "libvirt-glue/survey.h"
 
 struct repair_job {
@@ -30,6 +30,9 @@ static void run_survey(struct sfh_job *job)
 	j->result = j->err.code;
 	if (!v)
 		return;
+	/* A network that could not be brought back has programs and pins all the same. */
+	if (sfh_networks_any(a))
+		(void)sfh_agent_steer_open(a, NULL);
 	(void)pthread_mutex_lock(&a->steer_lock);
 	j->result = sfh_survey_take(&a->env, a->ledger, a->steer, v, &j->survey, &j->err);
 	(void)pthread_mutex_unlock(&a->steer_lock);

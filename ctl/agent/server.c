@@ -141,6 +141,7 @@ static const struct {
 	{ "standby", sfh_verb_standby },
 	{ "migrate", sfh_verb_migrate },
 	{ "repair", sfh_verb_repair },
+	{ "set", sfh_verb_set },
 };
 
 static void begin_request(struct sfh_client *c, json_t *args)

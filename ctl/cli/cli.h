@@ -69,6 +69,7 @@ int sfh_cli_up(struct sfh_cli *cli);
 int sfh_cli_down(struct sfh_cli *cli);
 int sfh_cli_list(struct sfh_cli *cli);
 int sfh_cli_dumpxml(struct sfh_cli *cli);
+int sfh_cli_set(struct sfh_cli *cli);
 int sfh_cli_status(struct sfh_cli *cli);
 int sfh_cli_accelerate(struct sfh_cli *cli);
 int sfh_cli_standby(struct sfh_cli *cli);

@@ -57,6 +57,32 @@ void sfh_engine_done(struct sfh_engine *e)
 
 /* --- networks ------------------------------------------------------------------------ */
 
+void sfh_engine_network_changed(struct sfh_engine *e, const char *name, bool never,
+				unsigned landing)
+{
+	for (struct sfh_engine_network *n = e->networks; n; n = n->next)
+		if (strcmp(n->name, name) == 0) {
+			n->never = never;
+			n->landing = landing;
+		}
+	(void)sfh_pool_refresh(e, name, NULL); /* what is kept back, and who waits for it */
+}
+
+void sfh_engine_nic_changed(struct sfh_engine *e, const char *uuid,
+			    const struct sfh_guest_nic *nic)
+{
+	struct sfh_pair *p = sfh_engine_pair(e, uuid, &nic->mac);
+
+	if (!p)
+		return;
+	p->never = nic->never;
+	p->priority = nic->priority;
+	p->next_wish = nic->wish;
+	p->has_next_wish = true;
+	if (p->state == SFH_PAIR_STANDBY)
+		sfh_pair_dispatch(e, p, SFH_EV_CONSIDER, NULL);
+}
+
 void sfh_engine_pf_trouble(struct sfh_engine *e, int ifindex, enum sfh_reason trouble)
 {
 	for (struct sfh_engine_network *n = e->networks; n; n = n->next)

@@ -89,6 +89,13 @@ void sfh_engine_done(struct sfh_engine *e);
 int sfh_engine_network_add(struct sfh_engine *e, const struct sfh_engine_network *network);
 void sfh_engine_network_remove(struct sfh_engine *e, const char *name);
 const struct sfh_engine_network *sfh_engine_network(const struct sfh_engine *e, const char *name);
+/* `set` on a network that is up: its policy and the VFs that it keeps back. */
+void sfh_engine_network_changed(struct sfh_engine *e, const char *name, bool never,
+				unsigned landing);
+/* What is said of a NIC is not what it was: policy and priority hold from now on, what
+ * its VF is told from its next VF on. */
+void sfh_engine_nic_changed(struct sfh_engine *e, const char *uuid,
+			    const struct sfh_guest_nic *nic);
 /* Somebody did something to a PF that is in use, or (NONE) put it right again: pairs
  * on their standby leg stay there with that reason, until it is NONE. */
 void sfh_engine_pf_trouble(struct sfh_engine *e, int ifindex, enum sfh_reason trouble);

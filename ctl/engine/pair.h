@@ -74,6 +74,8 @@ struct sfh_pair {
 	int priority;	     /* who is first when a VF frees: the higher */
 	uint64_t memory_kib; /* what a VF pins; 0: not known */
 	struct sfh_vf_wish wish; /* what its VF is told beside the MAC */
+	struct sfh_vf_wish next_wish; /* what the next one is told, if it is said anew */
+	bool has_next_wish;
 	enum sfh_reason barred;	 /* NONE, or why this NIC can never have a VF */
 
 	enum sfh_pair_state state;

@@ -503,6 +503,10 @@ int sfh_pool_lease(struct sfh_engine *e, struct sfh_pair *p, struct sfh_error *e
 
 	if (p->has_lease && is_landing(e, p))
 		sfh_pool_release(e, p);
+	if (!p->has_lease && p->has_next_wish) {
+		p->wish = p->next_wish;
+		p->has_next_wish = false;
+	}
 	if (!p->has_lease)
 		return begin_lease(e, p, false, err);
 	c = change(e, p);

@@ -1098,6 +1098,49 @@ Test(engine, swept_leases_of_a_network_that_is_down_stay)
 	cr_assert_eq(fake_leases(f), 1);
 }
 
+/* What the network is when it could not be brought back: a row in the ledger, nothing
+ * in the engine. Its guests run, steered by what the last agent left. */
+Test(engine, swept_around_a_network_that_failed)
+{
+	struct sfh_ledger_network net = { .name = "blue", .phase = SFH_NETWORK_UP,
+					  .trouble = "no PF" };
+
+	(void)fake_pair_in(f, SFH_PAIR_VF);
+	fake_restart(f);
+	sfh_engine_network_remove(&f->e, "blue");
+	cr_assert_eq(sfh_ledger_network_put(f->ledger, &net, NULL), 0);
+	cr_assert_eq(sfh_engine_sweep(&f->e), 0);
+	cr_assert_eq(fake_leases(f), 1);
+	cr_assert_eq(fake_rows(f), 1, "its pair is still known");
+	cr_assert_eq(fake_entries(f), 1, "and steered");
+	cr_assert_eq(sfh_ledger_network_del(f->ledger, "blue", NULL), 0);
+	(void)sfh_engine_sweep(&f->e);
+	cr_assert_eq(fake_rows(f), 0);
+	cr_assert_eq(fake_entries(f), 0);
+}
+
+Test(engine, trouble_with_a_pf_keeps_guests_on_their_leg)
+{
+	struct sfh_pair *p = fake_pair_in(f, SFH_PAIR_VF);
+	int pf = p->pf_ifindex;
+
+	sfh_engine_pf_trouble(&f->e, pf, SFH_REASON_PF_RENAMED);
+	assert_state(p, VF);
+	sfh_engine_guest_event(&f->e, GUEST, SFH_EV_HOLD, NULL);
+	sfh_engine_guest_event(&f->e, GUEST, SFH_EV_UNPLUGGED, NULL);
+	assert_state(p, STANDBY);
+	cr_assert_eq(p->reason, SFH_REASON_PF_RENAMED);
+	sfh_engine_guest_event(&f->e, GUEST, SFH_EV_ACCELERATE, NULL);
+	assert_state(p, STANDBY);
+	cr_assert_eq(p->reason, SFH_REASON_PF_RENAMED);
+	sfh_engine_pf_trouble(&f->e, pf, SFH_REASON_PF_DOWN);
+	cr_assert_eq(p->reason, SFH_REASON_PF_DOWN, "the reason follows");
+	sfh_engine_pf_trouble(&f->e, pf + 1, SFH_REASON_NONE);
+	cr_assert_eq(p->reason, SFH_REASON_PF_DOWN, "another PF's is another matter");
+	sfh_engine_pf_trouble(&f->e, pf, SFH_REASON_NONE);
+	assert_state(p, PLUGGING);
+}
+
 /* --- the rest ------------------------------------------------------------------------------------------- */
 
 Test(engine, nics_of_other_networks_are_nothing_to_us)

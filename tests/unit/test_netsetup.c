@@ -254,7 +254,7 @@ static int attach(struct sfh_steer *s, uint32_t ifindex, bool want_xdp,
 {
 	(void)s, (void)want_xdp;
 	CALL(err, by_ifindex((int)ifindex)->attached = true);
-	ret->xdp = SFH_XDP_LINK;
+	ret->xdp = SFH_XDP_DISPATCHER;
 	return done(0);
 }
 
