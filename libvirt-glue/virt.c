@@ -147,6 +147,26 @@ static void detail_string(const char *details, const char *key, char *buf, size_
 	buf[end - at - 1] = '\0';
 }
 
+/* Of a migration at the source, or one to a file. */
+static void on_migration(struct sfh_virt *v, virDomainPtr dom, const char *details)
+{
+	static const struct {
+		const char *status;
+		enum sfh_virt_event_kind kind;
+	} kinds[] = {
+		{ "setup", SFH_VIRT_DEPARTING },
+		{ "active", SFH_VIRT_VF_YIELDED },
+		{ "failed", SFH_VIRT_STAYS },
+		{ "cancelled", SFH_VIRT_STAYS },
+	};
+	char status[32];
+
+	detail_string(details, "status", status, sizeof(status));
+	for (size_t i = 0; i < SFH_ARRAY_SIZE(kinds); i++)
+		if (strcmp(status, kinds[i].status) == 0)
+			emit(v, kinds[i].kind, dom, NULL);
+}
+
 /* QEMU's own events, forwarded before libvirt acts on them. FAILOVER_NEGOTIATED
  * has no libvirt event; DEVICE_DELETED is the earliest word of a release. */
 static void on_qmp(virConnectPtr conn, virDomainPtr dom, const char *event, long long seconds,
@@ -160,6 +180,11 @@ static void on_qmp(virConnectPtr conn, virDomainPtr dom, const char *event, long
 	if (strcmp(event, "FAILOVER_NEGOTIATED") == 0) {
 		detail_string(details, "device-id", device, sizeof(device));
 		emit(opaque, SFH_VIRT_NEGOTIATED, dom, device);
+	} else if (strcmp(event, "UNPLUG_PRIMARY") == 0) {
+		detail_string(details, "device-id", device, sizeof(device));
+		emit(opaque, SFH_VIRT_VF_ASKED, dom, device);
+	} else if (strcmp(event, "MIGRATION") == 0) {
+		on_migration(opaque, dom, details);
 	} else {
 		detail_string(details, "device", device, sizeof(device));
 		if (device[0])
@@ -226,7 +251,8 @@ static int subscribe(struct sfh_virt *v)
 				       c, NULL, VIR_NETWORK_EVENT_ID_LIFECYCLE,
 				       VIR_NETWORK_EVENT_CALLBACK(on_network), v, NULL) < 0 ||
 			       virConnectDomainQemuMonitorEventRegister(
-				       c, NULL, "^(FAILOVER_NEGOTIATED|DEVICE_DELETED)$", on_qmp, v,
+				       c, NULL, "^(FAILOVER_NEGOTIATED|DEVICE_DELETED|UNPLUG_PRIMARY|MIGRATION)$",
+				       on_qmp, v,
 				       NULL,
 				       VIR_CONNECT_DOMAIN_QEMU_MONITOR_EVENT_REGISTER_REGEX) < 0
 		       ? -EIO
@@ -548,6 +574,15 @@ int sfh_virt_unplug(struct sfh_virt *v, const char *uuid, const char *alias, str
 	if (virDomainDetachDeviceAlias(dom, alias, VIR_DOMAIN_AFFECT_LIVE) < 0)
 		return virt_fail(err, "libvirt cannot detach the VF");
 	return 0;
+}
+
+int sfh_virt_abort(struct sfh_virt *v, const char *uuid, struct sfh_error *err)
+{
+	_cleanup_dom_ dom = lookup(v, uuid, err);
+
+	if (!dom)
+		return -ENOENT;
+	return virDomainAbortJob(dom) < 0 ? virt_fail(err, "libvirt cannot end its job") : 0;
 }
 
 int sfh_virt_migrate(struct sfh_virt *v, const char *uuid, const char *uri, unsigned flags,

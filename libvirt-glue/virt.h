@@ -24,6 +24,10 @@ enum sfh_virt_event_kind {
 	SFH_VIRT_NEGOTIATED,	    /* QEMU's FAILOVER_NEGOTIATED; device: the standby's alias */
 	SFH_VIRT_DEVICE_REMOVED,    /* device: alias */
 	SFH_VIRT_DEVICE_KEPT,	    /* the guest refused to let go; device: alias */
+	SFH_VIRT_DEPARTING,	    /* QEMU: a migration, save or snapshot begins */
+	SFH_VIRT_VF_ASKED,	    /* QEMU: for that, the guest is asked to let go; device: alias */
+	SFH_VIRT_VF_YIELDED,	    /* QEMU: it has, and the copy begins */
+	SFH_VIRT_STAYS,		    /* QEMU: it failed or was cancelled */
 	SFH_VIRT_NETWORK_STOPPED,   /* name: the network */
 	SFH_VIRT_CLOSED,	    /* libvirtd is gone */
 };
@@ -92,6 +96,8 @@ int sfh_virt_plug(struct sfh_virt *v, const char *uuid, const char *device_xml,
 /* Asks the guest to let go of the device; its end comes as an event. */
 int sfh_virt_unplug(struct sfh_virt *v, const char *uuid, const char *alias,
 		    struct sfh_error *err);
+/* Ends the migration, save or dump that libvirt runs for it. */
+int sfh_virt_abort(struct sfh_virt *v, const char *uuid, struct sfh_error *err);
 /* Live, peer to peer. Returns when it is over. */
 enum { SFH_MIGRATE_PERSISTENT = 1 << 0, SFH_MIGRATE_UNDEFINE_SOURCE = 1 << 1 };
 int sfh_virt_migrate(struct sfh_virt *v, const char *uuid, const char *uri, unsigned flags,

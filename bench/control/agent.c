@@ -134,7 +134,8 @@ static int hv_migrate(void *ctx, const char *uuid, const char *uri)
 	return -ENOTSUP;
 }
 
-static const struct sfh_hypervisor_ops hv = { hv_plug, hv_unplug, hv_migrate, NULL };
+static const struct sfh_hypervisor_ops hv = {
+	.plug = hv_plug, .unplug = hv_unplug, .migrate = hv_migrate };
 
 /* --- the process ------------------------------------------------------------------------------ */
 

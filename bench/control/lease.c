@@ -73,7 +73,8 @@ static int migrate(void *ctx, const char *uuid, const char *uri)
 	return -ENOTSUP;
 }
 
-static const struct sfh_hypervisor_ops hv = { plug, plug, migrate, NULL };
+static const struct sfh_hypervisor_ops hv = {
+	.plug = plug, .unplug = plug, .migrate = migrate };
 
 static void die(const char *what, const struct sfh_error *err)
 {

@@ -45,6 +45,7 @@ struct sfh_agent {
 	struct sfh_engine engine;
 	struct sfh_agent_network *networks;
 	struct sfh_hostdev_user *hostdev_users; /* hostdevs.c */
+	struct sfh_hold *holds; /* hold.c */
 	unsigned network_jobs; /* ups and downs under way */
 	unsigned resuming;     /* of them, those that nobody asked for: at start, tried again */
 	bool retry_wanted;     /* once they have ended */
@@ -115,7 +116,7 @@ bool sfh_agent_is_hybrid(void *ctx, const char *network);
 struct sfh_described {
 	struct sfh_guest_desc guest;
 	struct sfh_guest_nic *nics;
-	bool carries_vf; /* a VF of ours stands in the XML */
+	unsigned carried; /* VFs of ours in the XML; more than NICs have, if a network is not up */
 };
 int sfh_describe(const struct sfh_agent *a, const char *xml, size_t len,
 		 struct sfh_described *ret, struct sfh_error *err);
@@ -127,6 +128,11 @@ void sfh_hostdevs_note(struct sfh_agent *a, const char *xml, size_t len);
 /* Loop: the guest is gone. */
 void sfh_hostdevs_forget(struct sfh_agent *a, const char *uuid);
 bool sfh_hostdevs_has(const struct sfh_agent *a, const struct sfh_bdf *bdf, char why[48]);
+
+/* --- hold.c ------------------------------------------------------------------------------- */
+/* Loop: the engine's vf_hold and vf_loose. */
+int sfh_hold_vf(void *ctx, const struct sfh_bdf *bdf, struct sfh_error *err);
+void sfh_loose_vf(void *ctx, const struct sfh_bdf *bdf);
 
 /* --- networks.c, down.c, definitions.c (the network verbs) ----------------------------------- */
 void sfh_verb_define(struct sfh_agent *a, struct sfh_request *req);
@@ -197,10 +203,11 @@ void sfh_reply_confirm(struct sfh_request *req, const char *text);
 const char *sfh_request_string(struct sfh_request *req, const char *key);
 
 /* --- hook.c ----------------------------------------------------------------------------------------- */
-/* The answer to the qemu hook: 0 lets it pass, else *err says why not. Fast,
- * never through libvirt. */
+/* The answer to the qemu hook: 0 lets it pass, with *ret_xml (the caller's, free())
+ * in the place of what came if it is not NULL; else *err says why not. Fast, never
+ * through libvirt. */
 int sfh_hook_answer(struct sfh_agent *a, const char *op, const char *xml, size_t len,
-		    struct sfh_error *err);
+		    char **ret_xml, struct sfh_error *err);
 
 /* --- worker.c ---------------------------------------------------------------------------------------- */
 /* A job: run() in a thread of the pool, then done() on the loop, which owns the

@@ -76,7 +76,7 @@ int sfh_describe(const struct sfh_agent *a, const char *xml, size_t len,
 		 struct sfh_described *ret, struct sfh_error *err)
 {
 	_cleanup_(sfh_domdesc_freep) struct sfh_domdesc *desc = NULL;
-	struct sfh_described d = { .carries_vf = false };
+	struct sfh_described d = { .carried = 0 };
 	int r = sfh_domdesc_parse(xml, len, &desc, err);
 
 	if (r < 0)
@@ -85,7 +85,7 @@ int sfh_describe(const struct sfh_agent *a, const char *xml, size_t len,
 	if (!d.nics)
 		return sfh_err(err, -ENOMEM, "out of memory");
 	for (size_t i = 0; i < desc->nhostdevs; i++)
-		d.carries_vf |= sfh_alias_parse(desc->hostdevs[i].alias, NULL) == SFH_ALIAS_VF;
+		d.carried += sfh_alias_parse(desc->hostdevs[i].alias, NULL) == SFH_ALIAS_VF;
 	(void)sfh_strcpy(d.guest.uuid, sizeof(d.guest.uuid), desc->uuid);
 	(void)sfh_strcpy(d.guest.name, sizeof(d.guest.name), desc->name);
 	d.guest.memory_kib = desc->memory_kib;

@@ -34,29 +34,83 @@ static int check_required(struct sfh_agent *a, const struct sfh_guest_desc *gues
 	return 0;
 }
 
+/* The VFs of this host in the place of those that came along. */
+static int place_vfs(struct sfh_agent *a, const struct sfh_guest_desc *guest, const char *xml,
+		     size_t len, char **ret_xml, struct sfh_error *err)
+{
+	struct sfh_vf_place places[64];
+	char aliases[SFH_ARRAY_SIZE(places)][SFH_ALIAS_SIZE];
+	size_t n = 0;
+
+	for (size_t i = 0; i < guest->nnics; i++) {
+		const struct sfh_pair *p =
+			sfh_engine_pair(&a->engine, guest->uuid, &guest->nics[i].mac);
+
+		if (!guest->nics[i].has_vf)
+			continue;
+		if (!p || !p->carried || n == SFH_ARRAY_SIZE(places))
+			return sfh_err(err, -EBUSY, "'%s' is known here already", guest->name);
+		places[n].vf_alias = sfh_alias_vf(&p->mac, aliases[n]);
+		places[n++].bdf = p->landing;
+	}
+	return sfh_domxml_place_vfs(xml, len, places, n, ret_xml, err);
+}
+
+static unsigned with_vf(const struct sfh_guest_desc *guest)
+{
+	unsigned n = 0;
+
+	for (size_t i = 0; i < guest->nnics; i++)
+		n += guest->nics[i].has_vf;
+	return n;
+}
+
+/* How it can be had without a VF in the XML. */
+static void add_way_out(const char *op, const char *name, struct sfh_error *err)
+{
+	char why[sizeof(err->text)];
+
+	memcpy(why, err->text, sizeof(why));
+	if (strcmp(op, "restore") == 0)
+		(void)sfh_err(err, err->code,
+			      "'%s' was saved with a VF, and %s: restore it when one is free, or put "
+			      "it on its standby leg before saving it ('sfhybrid-ctl standby %s')",
+			      name, why, name);
+	else
+		(void)sfh_err(err, err->code,
+			      "'%s' comes with its VF plugged, and %s: migrate it with "
+			      "'sfhybrid-ctl migrate %s URI' on the source host, which takes it off "
+			      "first", name, why, name);
+}
+
+static int arriving(struct sfh_agent *a, const char *op, const struct sfh_described *d,
+		    const char *xml, size_t len, char **ret_xml, struct sfh_error *err)
+{
+	int r = 0;
+
+	if (d->carried > with_vf(&d->guest))
+		r = sfh_err(err, -ENOENT, "its hybrid network is not up on this host");
+	if (r == 0 && (d->carried || strcmp(op, "migrate") == 0))
+		r = sfh_engine_guest_arriving(&a->engine, &d->guest, err);
+	if (r == 0 && d->carried) {
+		r = place_vfs(a, &d->guest, xml, len, ret_xml, err);
+		if (r < 0)
+			sfh_engine_guest_event(&a->engine, d->guest.uuid, SFH_EV_DEADLINE, NULL);
+	}
+	if (r < 0 && d->carried)
+		add_way_out(op, d->guest.name, err);
+	return r;
+}
+
 int sfh_hook_answer(struct sfh_agent *a, const char *op, const char *xml, size_t len,
-		    struct sfh_error *err)
+		    char **ret_xml, struct sfh_error *err)
 {
 	struct sfh_described d;
 	int r = sfh_describe(a, xml, len, &d, err);
 
 	if (r < 0)
 		return r;
-	if (d.carries_vf) {
-		/* The VF's address is the other host's; that QEMU would open inside the
-		 * pause, if at all. */
-		if (strcmp(op, "restore") == 0)
-			r = sfh_err(err, -EOPNOTSUPP,
-				    "the saved image of '%s' holds a VF of the host it was saved on: "
-				    "put the guest on its standby leg ('sfhybrid-ctl standby %s') "
-				    "before saving it",
-				    d.guest.name, d.guest.name);
-		else
-			r = sfh_err(err, -EOPNOTSUPP,
-				    "'%s' comes with its VF plugged: migrate it with "
-				    "'sfhybrid-ctl migrate %s URI' on the source host",
-				    d.guest.name, d.guest.name);
-	} else if (strcmp(op, "prepare") == 0 && d.guest.nnics == 0) {
+	if (strcmp(op, "prepare") == 0 && d.guest.nnics == 0) {
 		/* The hook asks only for guests on a network with the policy `require` that
 		 * was up: this agent has just started and has not brought it up again. */
 		r = sfh_err(err, -EAGAIN,
@@ -65,8 +119,8 @@ int sfh_hook_answer(struct sfh_agent *a, const char *op, const char *xml, size_t
 			    d.guest.name);
 	} else {
 		r = check_required(a, &d.guest, err);
-		if (r == 0 && strcmp(op, "migrate") == 0)
-			sfh_engine_guest_arriving(&a->engine, &d.guest);
+		if (r == 0 && strcmp(op, "prepare") != 0)
+			r = arriving(a, op, &d, xml, len, ret_xml, err);
 	}
 	sfh_agent_log(r < 0 ? LOG_NOTICE : LOG_INFO, "hook %s of '%s': %s", op, d.guest.name,
 		      r < 0 ? err->text : "passes");

@@ -154,6 +154,40 @@ static int hv_unplug(void *ctx, const struct sfh_pair *p)
 	return 0;
 }
 
+static void run_abort(struct sfh_job *job)
+{
+	struct guest_job *j = (struct guest_job *)job;
+	struct sfh_virt *v = sfh_agent_virt_get(j->a, &j->err);
+
+	if (!v)
+		return;
+	(void)sfh_virt_abort(v, j->uuid, &j->err);
+	sfh_agent_virt_put(j->a);
+}
+
+/* How it ended, QEMU tells. */
+static void done_abort(struct sfh_job *job)
+{
+	struct guest_job *j = (struct guest_job *)job;
+
+	if (j->err.code)
+		sfh_agent_log(LOG_WARNING, "%s: %s", j->uuid, j->err.text);
+	guest_job_free(j);
+}
+
+static int hv_abort(void *ctx, const char *uuid)
+{
+	struct sfh_agent *a = ctx;
+	struct guest_job *j = guest_job_new(a, uuid, NULL);
+
+	if (!j)
+		return -ENOMEM;
+	j->job.run = run_abort;
+	j->job.done = done_abort;
+	sfh_worker_submit(a->worker, &j->job);
+	return 0;
+}
+
 static void run_migrate(struct sfh_job *job)
 {
 	struct guest_job *j = (struct guest_job *)job;
@@ -234,8 +268,13 @@ void sfh_agent_ask_negotiated(struct sfh_agent *a)
 			hv_ask_negotiated(a, p);
 }
 
-const struct sfh_hypervisor_ops sfh_agent_hypervisor_ops = { hv_plug, hv_unplug, hv_migrate,
-							     hv_ask_negotiated };
+const struct sfh_hypervisor_ops sfh_agent_hypervisor_ops = {
+	.plug = hv_plug,
+	.unplug = hv_unplug,
+	.migrate = hv_migrate,
+	.ask_negotiated = hv_ask_negotiated,
+	.abort = hv_abort,
+};
 
 /* --- looking at one domain, then going on ------------------------------------------------------- */
 
@@ -441,6 +480,18 @@ static void handle(struct sfh_agent *a, const struct sfh_virt_event *ev)
 		break;
 	case SFH_VIRT_DEVICE_KEPT:
 		vf_event(a, ev, SFH_EV_UNPLUG_FAILED);
+		break;
+	case SFH_VIRT_VF_ASKED:
+		vf_event(a, ev, SFH_EV_YIELD);
+		break;
+	case SFH_VIRT_DEPARTING:
+		sfh_engine_guest_event(&a->engine, ev->uuid, SFH_EV_DEPART, NULL);
+		break;
+	case SFH_VIRT_VF_YIELDED:
+		sfh_engine_guest_event(&a->engine, ev->uuid, SFH_EV_YIELDED, NULL);
+		break;
+	case SFH_VIRT_STAYS:
+		sfh_engine_guest_event(&a->engine, ev->uuid, SFH_EV_STAYS, NULL);
 		break;
 	case SFH_VIRT_NETWORK_STOPPED:
 		if (sfh_agent_network(a, ev->name))

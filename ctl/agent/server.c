@@ -171,12 +171,20 @@ static void begin_request(struct sfh_client *c, json_t *args)
 
 static void answer_hook(struct sfh_client *c, const char *xml, size_t len)
 {
+	_cleanup_free_ char *answer = NULL;
 	struct sfh_error err = { 0 };
+	int room = 2 * MAX_INPUT; /* the XML must fit at once: nobody waits for the hook */
 
-	if (sfh_hook_answer(c->agent, c->hook_op, xml, len, &err) < 0)
+	if (sfh_hook_answer(c->agent, c->hook_op, xml, len, &answer, &err) < 0) {
 		send_json(c, json_pack("{s:b, s:s}", "ok", 0, "error", err.text));
-	else
-		send_json(c, json_pack("{s:b, s:i}", "ok", 1, "length", 0));
+		return;
+	}
+	if (answer)
+		(void)setsockopt(c->fd, SOL_SOCKET, SO_SNDBUFFORCE, &room, sizeof(room));
+	send_json(c, json_pack("{s:b, s:I}", "ok", 1, "length",
+			       (json_int_t)(answer ? strlen(answer) : 0)));
+	if (answer)
+		send_all(c, answer, strlen(answer));
 }
 
 static bool begin_hook(struct sfh_client *c, const json_t *args)

@@ -325,6 +325,12 @@ static void take_over(struct sfh_engine *e, struct sfh_pair *p, const struct sfh
 		sfh_pair_filter(e, p, true);
 		return;
 	}
+	if (p->has_lease && p->lease.reserved) { /* it arrived, and the last agent ended then */
+		p->landing = p->lease.bdf;
+		p->carried = true;
+		p->state = SFH_PAIR_LANDING; /* whoever called considers next */
+		return;
+	}
 	p->negotiated = true;
 	p->state = SFH_PAIR_VF;
 	if (!p->has_lease && sfh_pool_adopt(e, p, &nic->vf, &err) < 0) {
@@ -358,6 +364,11 @@ void sfh_engine_guest_running(struct sfh_engine *e, const struct sfh_guest_desc 
 		if (!net || !pf_ifindex(net, nic->pf))
 			continue;
 		p = sfh_engine_pair(e, guest->uuid, &nic->mac);
+		if (p && p->state == SFH_PAIR_ARRIVING && !found) { /* restored with a VF */
+			sfh_engine_guest_devices(e, guest);
+			sfh_pair_dispatch(e, p, SFH_EV_RESUMED, NULL);
+			continue;
+		}
 		if (p) { /* known: libvirtd came back, or said it twice */
 			p->adopted = nic->adopted;
 			continue;
@@ -394,30 +405,72 @@ static void reserve(struct sfh_engine *e, struct sfh_pair *p, const struct sfh_e
 			       err.text);
 }
 
-void sfh_engine_guest_arriving(struct sfh_engine *e, const struct sfh_guest_desc *guest)
+/* Its XML brings a VF: libvirt demands one here. QEMU would open it in the pause, and
+ * pin the guest's memory for it: it is kept shut, which costs QEMU a warning. */
+static int carry(struct sfh_engine *e, struct sfh_pair *p, struct sfh_error *err)
+{
+	int r = p->has_lease ? 0 : sfh_pool_reserve(e, p, err);
+
+	if (r == 0 && !p->carried && e->kernel->vf_hold)
+		r = e->kernel->vf_hold(e->kernel_ctx, &p->lease.bdf, err);
+	if (r < 0)
+		return r;
+	p->landing = p->lease.bdf;
+	p->carried = true;
+	return 0;
+}
+
+static void turn_away(struct sfh_engine *e, const struct sfh_guest_desc *guest)
+{
+	for (struct sfh_pair *p = e->pairs, *next; p; p = next) {
+		next = p->next;
+		if (strcmp(p->domain, guest->uuid) == 0 && p->state == SFH_PAIR_ARRIVING)
+			sfh_pair_dispatch(e, p, SFH_EV_STOPPED, NULL);
+	}
+}
+
+int sfh_engine_guest_arriving(struct sfh_engine *e, const struct sfh_guest_desc *guest,
+			      struct sfh_error *err)
 {
 	for (size_t i = 0; i < guest->nnics; i++) {
 		const struct sfh_guest_nic *nic = &guest->nics[i];
 		const struct sfh_engine_network *net = sfh_engine_network(e, nic->network);
-		struct sfh_error err = { 0 };
+		struct sfh_error why = { 0 };
 		struct sfh_pair *p;
+		int r;
 
-		if (!net || net->npfs == 0 || sfh_engine_pair(e, guest->uuid, &nic->mac))
+		if (!net || net->npfs == 0)
+			continue;
+		p = sfh_engine_pair(e, guest->uuid, &nic->mac);
+		if (p && p->state == SFH_PAIR_ARRIVING) /* again, and maybe in another way */
+			p->deadline_ns = e->now() + SFH_ARRIVING_TTL_MS * 1000000ull;
+		if (p && p->state == SFH_PAIR_ARRIVING && nic->has_vf && carry(e, p, err) < 0) {
+			turn_away(e, guest);
+			return -ENOSPC;
+		}
+		if (p)
 			continue;
 		p = pair_new(e, guest, nic);
 		if (!p)
-			return;
+			return sfh_err(err, -ENOMEM, "out of memory");
 		/* libvirt picks the PF later; with one PF there is nothing to pick. */
 		fill_place(p, net, nic);
 		(void)sfh_strcpy(p->pf, sizeof(p->pf), net->pfs[0]);
 		p->pf_ifindex = net->pf_ifindex[0];
 		p->state = SFH_PAIR_ARRIVING;
 		p->deadline_ns = e->now() + SFH_ARRIVING_TTL_MS * 1000000ull;
-		reserve(e, p, net);
+		r = nic->has_vf ? carry(e, p, err) : 0;
+		if (r < 0) {
+			turn_away(e, guest);
+			return r;
+		}
+		if (!p->carried)
+			reserve(e, p, net);
 		sfh_pair_save(e, p); /* before its entry: the sweep finds that by the row */
-		if (e->kernel->stage(e->kernel_ctx, p, &err) < 0)
-			sfh_engine_log(e, LOG_WARNING, "%s", err.text);
+		if (e->kernel->stage(e->kernel_ctx, p, &why) < 0)
+			sfh_engine_log(e, LOG_WARNING, "%s", why.text);
 	}
+	return 0;
 }
 
 void sfh_engine_guest_devices(struct sfh_engine *e, const struct sfh_guest_desc *guest)
@@ -555,15 +608,19 @@ int sfh_engine_migrate(struct sfh_engine *e, const char *uuid, const char *uri,
 {
 	char m_uuid[SFH_UUID_STRLEN]; /* outlives the migration and its pairs */
 	struct sfh_migration *m;
-	bool any = false, arriving = false;
+	bool any = false, arriving = false, yielded = false;
 
 	for (const struct sfh_pair *p = e->pairs; p; p = p->next)
 		if (strcmp(p->domain, uuid) == 0) {
 			any = true;
 			arriving |= p->state == SFH_PAIR_ARRIVING;
+			yielded |= p->yielded;
 		}
 	if (arriving)
 		return sfh_err(err, -EBUSY, "the domain is still arriving here; try again when it runs");
+	if (yielded)
+		return sfh_err(err, -EBUSY,
+			       "libvirt migrates or saves the domain already ('virsh domjobinfo')");
 	if (!any)
 		return sfh_err(err, -ENOENT,
 			       "the domain has no NIC on a hybrid network that is up here; use 'virsh "

@@ -11,6 +11,7 @@
 #define SFH_UNPLUG_DEADLINE_MS 30000
 #define SFH_ARRIVING_TTL_MS 60000
 #define SFH_PROBE_INTERVAL_MS 2
+#define SFH_LAND_RETRY_MS 500 /* libvirt still has its hands on an arriving guest */
 #define SFH_LEASE_RETRY_MS 200 /* the PF's driver said EAGAIN or EBUSY: a VF in reset */
 #define SFH_LEASE_TRIES 10
 #define SFH_ADDRESS_RETRY_MS 2000 /* has the guest shown an address by now? */
@@ -109,9 +110,12 @@ unsigned sfh_engine_network_pairs(const struct sfh_engine *e, const char *name);
  * knew are taken over. */
 void sfh_engine_guest_running(struct sfh_engine *e, const struct sfh_guest_desc *guest,
 			      bool found);
-/* The hook said that a guest will arrive: reserves VFs and stages steering. Never
- * fails for want of a VF. */
-void sfh_engine_guest_arriving(struct sfh_engine *e, const struct sfh_guest_desc *guest);
+/* The hook said that a guest will arrive: reserves VFs and stages steering. Fails
+ * for want of a VF only if its XML brings one (has_vf): then nothing is left
+ * reserved. Else each such NIC's pair is `carried`: its `landing` is the VF to put
+ * into the XML, and nobody can open that until the guest has landed. */
+int sfh_engine_guest_arriving(struct sfh_engine *e, const struct sfh_guest_desc *guest,
+			      struct sfh_error *err);
 /* The arriving guest's devices exist (its CPUs do not run yet). */
 void sfh_engine_guest_devices(struct sfh_engine *e, const struct sfh_guest_desc *guest);
 /* An event of all pairs of a domain. */
@@ -150,6 +154,8 @@ int sfh_pool_lease(struct sfh_engine *e, struct sfh_pair *p, struct sfh_error *e
 /* Whether a lease could be had: 0, or -ENOSPC and a sentence. */
 int sfh_pool_peek(struct sfh_engine *e, const char *pf, struct sfh_error *err);
 int sfh_pool_reserve(struct sfh_engine *e, struct sfh_pair *p, struct sfh_error *err);
+/* Gives a reservation back that is of a VF kept back for arrivals; keeps others. */
+void sfh_pool_landed(struct sfh_engine *e, struct sfh_pair *p);
 /* A lease for a VF that the guest has already: the ledger did not know of it. */
 int sfh_pool_adopt(struct sfh_engine *e, struct sfh_pair *p, const struct sfh_bdf *vf,
 		   struct sfh_error *err);

@@ -40,6 +40,10 @@ struct sfh_kernel_ops {
 		      const struct sfh_vf_config *cfg, struct sfh_error *err);
 	/* True if the PF's driver lets a VF be parked in a VLAN (ctl/core/nic). */
 	bool (*can_park)(void *ctx, const char *pf);
+	/* Keeps a VF from being opened by anybody, until it is let loose. -EBUSY: somebody
+	 * has it open. Both may be NULL: nothing is kept. */
+	int (*vf_hold)(void *ctx, const struct sfh_bdf *bdf, struct sfh_error *err);
+	void (*vf_loose)(void *ctx, const struct sfh_bdf *bdf);
 
 	/* Programs on the standby device, which may vanish at any time. */
 	int (*standby_attach)(void *ctx, struct sfh_pair *pair, struct sfh_error *err);
@@ -71,6 +75,9 @@ struct sfh_hypervisor_ops {
 	/* Asks QEMU whether the guest acknowledged STANDBY: SFH_EV_NEGOTIATED, or
 	 * nothing. May be NULL: then QEMU's own event is all there is. */
 	void (*ask_negotiated)(void *ctx, const struct sfh_pair *pair);
+	/* Ends a migration or save that libvirt runs; the domain's QEMU tells how it
+	 * went. May be NULL. */
+	int (*abort)(void *ctx, const char *domain_uuid);
 };
 
 /* What the engine tells its owner. */

@@ -36,7 +36,8 @@ const char *sfh_pair_event_name(enum sfh_pair_event event)
 bool sfh_pair_at_rest(const struct sfh_pair *p)
 {
 	return p->state != SFH_PAIR_LEASING && p->state != SFH_PAIR_PLUGGING &&
-	       p->state != SFH_PAIR_PROVING && p->state != SFH_PAIR_UNPLUGGING;
+	       p->state != SFH_PAIR_PROVING && p->state != SFH_PAIR_UNPLUGGING &&
+	       p->state != SFH_PAIR_YIELDING && p->state != SFH_PAIR_LANDING;
 }
 
 /* --- the record of a switch ------------------------------------------------------------ */
@@ -589,6 +590,102 @@ static void act_migrate_failed(struct sfh_engine *e, struct sfh_pair *p, const c
 		sfh_pool_release(e, p);
 }
 
+/* --- by libvirt's own doing: virsh migrate, save, snapshot ------------------------------------------ */
+
+/* QEMU asks the guest to let go of the VF, and keeps it open until it has moved or
+ * is told to stay. No libvirt call says so before, and nothing of it ends in
+ * DEVICE_DELETED. */
+static void act_yield(struct sfh_engine *e, struct sfh_pair *p, const char *why)
+{
+	struct sfh_error err = { 0 };
+
+	(void)e->kernel->want_proof(e->kernel_ctx, p, false, &err);
+	switch_end(e, p, "given up: libvirt migrates or saves the guest");
+	p->next_probe_ns = 0;
+	p->let_go = false;
+	p->yielded = true;
+	switch_begin(e, p, false, why ? why : "libvirt");
+	stage(e, p);
+	enter(e, p, SFH_PAIR_YIELDING, SFH_UNPLUG_DEADLINE_MS);
+}
+
+static void act_yielded(struct sfh_engine *e, struct sfh_pair *p, const char *why)
+{
+	struct sfh_error err = { 0 };
+
+	(void)why;
+	switch_step(e, p, "released");
+	arm(e, p);
+	if (sfh_pool_quiet(e, p, &err) < 0)
+		sfh_engine_log(e, LOG_ERR, "VF %u of '%s' keeps the guest's MAC: %s", p->lease.vf,
+			       p->lease.pf, err.text);
+	switch_step(e, p, "quiet");
+	switch_end(e, p, NULL);
+	p->reason = SFH_REASON_MIGRATING;
+	enter(e, p, SFH_PAIR_LEAVING, 0);
+}
+
+/* QEMU itself waits for ever. */
+static void act_yield_late(struct sfh_engine *e, struct sfh_pair *p, const char *why)
+{
+	(void)why;
+	sfh_engine_log(e, LOG_WARNING,
+		       "%s: the guest did not let go of the VF in time; what libvirt does with it is "
+		       "ended", p->domain_name);
+	if (!e->hv->abort || e->hv->abort(e->hv_ctx, p->domain) < 0)
+		p->deadline_ns = e->now() + SFH_UNPLUG_DEADLINE_MS * MS;
+}
+
+/* QEMU plugs the VF in again by itself; to the guest's driver it is a new one. */
+static void act_stays(struct sfh_engine *e, struct sfh_pair *p, const char *why)
+{
+	struct sfh_error err = { 0 };
+	bool left = p->state == SFH_PAIR_LEAVING || p->let_go;
+
+	if (!p->yielded)
+		return; /* sfhybrid's own migration: Confirm says so */
+	p->yielded = false;
+	p->let_go = false;
+	switch_end(e, p, why ? why : "libvirt did not migrate it after all");
+	if (!p->has_lease) {
+		arm(e, p);
+		rest_on_standby(e, p, SFH_REASON_NONE, NULL);
+		consider(e, p, "migration-failed");
+		return;
+	}
+	if (!left) { /* it never let go */
+		warn_if(e, e->kernel->disarm(e->kernel_ctx, p, &err), &err);
+		enter(e, p, SFH_PAIR_VF, 0);
+		return;
+	}
+	switch_begin(e, p, true, "migration-failed");
+	if (sfh_pool_lease(e, p, &err) < 0) {
+		switch_end(e, p, err.text);
+		(void)sfh_strcpy(p->detail, sizeof(p->detail), err.text);
+		unplug(e, p, "vf-refused");
+		return;
+	}
+	switch_step(e, p, "leased");
+	arm(e, p);
+	if (p->parked)
+		sfh_pair_prove(e, p);
+	else
+		on_vf(e, p);
+}
+
+/* On its standby leg already: it must not be given a VF now. */
+static void act_depart(struct sfh_engine *e, struct sfh_pair *p, const char *why)
+{
+	bool called = was_called(p);
+
+	(void)why;
+	p->yielded = true;
+	p->reason = SFH_REASON_MIGRATING;
+	if (called)
+		sfh_pool_freed(e, p->pf);
+	enter(e, p, SFH_PAIR_LEAVING, 0);
+}
+
 /* --- migration: destination ---------------------------------------------------------------------- */
 
 static void act_devices(struct sfh_engine *e, struct sfh_pair *p, const char *why)
@@ -602,11 +699,44 @@ static void act_devices(struct sfh_engine *e, struct sfh_pair *p, const char *wh
 	enter(e, p, SFH_PAIR_ARRIVING, 0);
 }
 
+/* Now anybody may open it. */
+static void let_loose(struct sfh_engine *e, struct sfh_pair *p)
+{
+	if (p->carried && e->kernel->vf_loose)
+		e->kernel->vf_loose(e->kernel_ctx, &p->landing);
+	p->carried = false;
+}
+
+/* Its XML has a VF that QEMU could not open. Until libvirt has dropped it from
+ * there, nothing can be plugged. */
+static void drop_carried(struct sfh_engine *e, struct sfh_pair *p, const char *why)
+{
+	int r;
+
+	(void)why;
+	p->retry_ns = 0;
+	r = e->hv->unplug(e->hv_ctx, p);
+	if (r < 0)
+		p->retry_ns = e->now() + SFH_LAND_RETRY_MS * MS;
+}
+
+static void act_land_later(struct sfh_engine *e, struct sfh_pair *p, const char *why)
+{
+	sfh_engine_log(e, LOG_INFO, "%s: its VF stays in the XML for now: %s", p->domain_name,
+		       why ? why : "libvirt is busy");
+	p->retry_ns = e->now() + SFH_LAND_RETRY_MS * MS;
+}
+
 static void act_arrived(struct sfh_engine *e, struct sfh_pair *p, const char *why)
 {
 	(void)why;
 	p->running = true;
 	sfh_pair_filter(e, p, true);
+	if (p->carried) {
+		enter(e, p, SFH_PAIR_LANDING, 0);
+		drop_carried(e, p, NULL);
+		return;
+	}
 	(void)sfh_strcpy(p->next_cause, sizeof(p->next_cause), "migration");
 	rest_on_standby(e, p, SFH_REASON_SILENT, NULL);
 	ask_negotiated(e, p); /* its first frame may be behind us */
@@ -618,6 +748,16 @@ static void act_announced(struct sfh_engine *e, struct sfh_pair *p, const char *
 {
 	(void)why;
 	sfh_pair_filter(e, p, true);
+}
+
+/* What stood for a VF is gone from the XML; one that was kept back for arrivals is
+ * so again. */
+static void act_landed(struct sfh_engine *e, struct sfh_pair *p, const char *why)
+{
+	p->retry_ns = 0;
+	let_loose(e, p);
+	sfh_pool_landed(e, p);
+	act_arrived(e, p, why);
 }
 
 static void act_note_negotiated(struct sfh_engine *e, struct sfh_pair *p, const char *why)
@@ -638,6 +778,7 @@ static void act_gone(struct sfh_engine *e, struct sfh_pair *p, const char *why)
 	switch_end(e, p, why ? why : "the guest stopped");
 	sfh_pair_filter(e, p, false);
 	warn_if(e, e->kernel->unstage(e->kernel_ctx, p, &err), &err);
+	let_loose(e, p);
 	sfh_pool_release(e, p);
 	memcpy(pf, p->pf, sizeof(pf));
 	sfh_pair_forget(e, p);
@@ -652,7 +793,7 @@ static const struct sfh_transition table[] = {
 	ROW(ARRIVING, DEVICES, act_devices, "attach to the standby device, stage; stays arriving"),
 	ROW(ARRIVING, FIRST_FRAME, act_announced, "its address goes into the PF's filter"),
 	ROW(ARRIVING, NEGOTIATED, act_note_negotiated, "remembered"),
-	ROW(ARRIVING, RESUMED, act_arrived, "-> standby, then towards the reserved VF"),
+	ROW(ARRIVING, RESUMED, act_arrived, "-> standby, then towards the reserved VF; or landing"),
 	ROW(ARRIVING, DEADLINE, act_gone, "no guest came: reservation and steering removed"),
 	ROW(ARRIVING, STOPPED, act_gone, "the migration failed: reservation and steering removed"),
 
@@ -664,6 +805,7 @@ static const struct sfh_transition table[] = {
 	ROW(STANDBY, ACCELERATE, act_accelerate, "no longer held; -> leasing or the reason why not"),
 	ROW(STANDBY, HOLD, act_hold_standby, "held on the standby leg"),
 	ROW(STANDBY, LEAVE, act_leave_standby, "-> leaving"),
+	ROW(STANDBY, DEPART, act_depart, "-> leaving"),
 	ROW(STANDBY, STOPPED, act_gone, "steering removed"),
 
 	ROW(LEASING, CONSIDER, try_lease, "again: -> plugging, or standby with a reason"),
@@ -685,11 +827,13 @@ static const struct sfh_transition table[] = {
 	ROW(PROVING, DEADLINE, act_no_proof, "-> unplugging, no-vf-driver"),
 	ROW(PROVING, HOLD, act_hold, "-> unplugging"),
 	ROW(PROVING, LEAVE, act_leave_vf, "-> unplugging, then leaving"),
+	ROW(PROVING, YIELD, act_yield, "-> yielding"),
 	ROW(PROVING, UNPLUGGED, act_ejected, "the guest ejected it itself: -> standby, no-vf-driver"),
 	ROW(PROVING, STOPPED, act_gone, "VF freed, steering removed"),
 
 	ROW(VF, HOLD, act_hold, "-> unplugging"),
 	ROW(VF, LEAVE, act_leave_vf, "-> unplugging, then leaving"),
+	ROW(VF, YIELD, act_yield, "-> yielding"),
 	ROW(VF, UNPLUGGED, act_ejected, "the guest ejected it itself: -> standby, no-vf-driver"),
 	ROW(VF, STOPPED, act_gone, "VF freed, steering removed"),
 
@@ -704,7 +848,25 @@ static const struct sfh_transition table[] = {
 
 	ROW(LEAVING, CONFIRMED, act_gone, "Confirm: VF freed, steering removed"),
 	ROW(LEAVING, MIGRATE_FAILED, act_migrate_failed, "Confirm: -> standby, then the VF again"),
+	ROW(LEAVING, STAYS, act_stays, "if by libvirt's doing: -> proving, or standby without a VF"),
 	ROW(LEAVING, STOPPED, act_gone, "it runs elsewhere: VF freed, steering removed"),
+
+	ROW(YIELDING, FIRST_FRAME, act_let_go, "it speaks on its standby leg: MAC zeroed at once"),
+	ROW(YIELDING, YIELDED, act_yielded, "MAC zeroed, armed; -> leaving"),
+	ROW(YIELDING, STAYS, act_stays, "-> vf, or proving if it had let go"),
+	ROW(YIELDING, DEADLINE, act_yield_late, "libvirt's job is aborted; stays until QEMU says so"),
+	ROW(YIELDING, HOLD, act_hold_later, "after this switch"),
+	ROW(YIELDING, ACCELERATE, act_accelerate_later, "takes back a hold"),
+	ROW(YIELDING, STOPPED, act_gone, "VF freed, steering removed"),
+
+	ROW(LANDING, UNPLUGGED, act_landed, "landing VF given back; -> standby, then a VF"),
+	ROW(LANDING, UNPLUG_FAILED, act_land_later, "asked again in a moment"),
+	ROW(LANDING, CONSIDER, drop_carried, "asked again"),
+	ROW(LANDING, NEGOTIATED, act_note_negotiated, "remembered"),
+	ROW(LANDING, HOLD, act_hold_later, "after this"),
+	ROW(LANDING, ACCELERATE, act_accelerate_later, "takes back a hold"),
+	ROW(LANDING, LEAVE, act_leave_later, "after this"),
+	ROW(LANDING, STOPPED, act_gone, "VF freed, steering removed"),
 };
 
 const struct sfh_transition *sfh_pair_table(size_t *ret_n)

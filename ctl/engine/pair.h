@@ -16,7 +16,9 @@
 	X(PROVING, "proving", "VF plugged; waiting for proof that it carries frames")              \
 	X(VF, "vf", "on the VF leg")                                                               \
 	X(UNPLUGGING, "unplugging", "the guest was asked to let go of the VF")                     \
-	X(LEAVING, "leaving", "migrating away on the standby leg, VF held until Confirm")
+	X(LEAVING, "leaving", "migrating away on the standby leg, VF held until Confirm")          \
+	X(YIELDING, "yielding", "libvirt migrates or saves it: QEMU asked the guest to let go")    \
+	X(LANDING, "landing", "here, with a VF in its XML that nobody opened: libvirt drops it")
 
 enum sfh_pair_state {
 #define X(id, name, text) SFH_PAIR_##id,
@@ -43,6 +45,10 @@ enum sfh_pair_state {
 	X(DEADLINE, "deadline", "the state's deadline passed")                                     \
 	X(CONFIRMED, "confirmed", "migrate: Confirm, success")                                     \
 	X(MIGRATE_FAILED, "migrate-failed", "migrate: Confirm, failure")                           \
+	X(DEPART, "depart", "QEMU: a migration, save or snapshot begins")                          \
+	X(YIELD, "yield", "QEMU: it asks the guest to let go of the VF, for one of those")         \
+	X(YIELDED, "yielded", "QEMU: the guest has let go, the copy begins")                       \
+	X(STAYS, "stays", "QEMU: it failed or was cancelled; the guest gets its VF again")         \
 	X(STOPPED, "stopped", "libvirt: the guest is gone from this host")
 
 enum sfh_pair_event {
@@ -91,6 +97,9 @@ struct sfh_pair {
 	bool vf_refused;	 /* the driver refused to unpark; until asked again */
 	bool filtered;		 /* its address was put into the PF's own filter */
 	bool leaving;		 /* an outgoing migration waits for this pair */
+	bool yielded;		 /* it leaves by libvirt's doing, not by ours */
+	bool carried;		 /* its XML came with a VF; kept shut until libvirt drops it */
+	struct sfh_bdf landing;	 /* that VF's address here */
 	bool has_lease;
 	bool parked; /* the VF sits in the parking VLAN */
 	struct sfh_lease lease;
@@ -126,7 +135,7 @@ const struct sfh_transition *sfh_pair_table(size_t *ret_n);
 /* Applies the event; `why` (may be NULL) is a failure's sentence or a cause. */
 void sfh_pair_dispatch(struct sfh_engine *e, struct sfh_pair *p, enum sfh_pair_event event,
 		       const char *why);
-/* LEASING, PLUGGING, PROVING and UNPLUGGING are not rest. */
+/* LEASING, PLUGGING, PROVING, UNPLUGGING, YIELDING and LANDING are not rest. */
 bool sfh_pair_at_rest(const struct sfh_pair *p);
 const char *sfh_pair_state_name(enum sfh_pair_state state);
 const char *sfh_pair_event_name(enum sfh_pair_event event);

@@ -496,6 +496,12 @@ static bool is_landing(const struct sfh_engine *e, const struct sfh_pair *p)
 	       inv->slots[p->lease.vf].landing;
 }
 
+void sfh_pool_landed(struct sfh_engine *e, struct sfh_pair *p)
+{
+	if (p->has_lease && is_landing(e, p))
+		sfh_pool_release(e, p);
+}
+
 int sfh_pool_lease(struct sfh_engine *e, struct sfh_pair *p, struct sfh_error *err)
 {
 	struct lease_change c;

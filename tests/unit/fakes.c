@@ -422,7 +422,30 @@ static int k_probe(void *ctx, const struct sfh_pair *p)
 	return 0;
 }
 
+static int k_vf_hold(void *ctx, const struct sfh_bdf *bdf, struct sfh_error *err)
+{
+	struct fake *f = ctx;
+	char text[SFH_BDF_STRLEN];
+
+	record(f, "hold %s", sfh_bdf_format(bdf, text));
+	VERDICT(f, OP_VF_HOLD, err);
+	f->held++;
+	return 0;
+}
+
+static void k_vf_loose(void *ctx, const struct sfh_bdf *bdf)
+{
+	struct fake *f = ctx;
+	char text[SFH_BDF_STRLEN];
+
+	record(f, "loose %s", sfh_bdf_format(bdf, text));
+	cr_expect_gt(f->held, 0);
+	f->held--;
+}
+
 static const struct sfh_kernel_ops kernel_ops = {
+	.vf_hold = k_vf_hold,
+	.vf_loose = k_vf_loose,
 	.vf_list = k_vf_list,
 	.vf_check = k_vf_check,
 	.vf_get = k_vf_get,
@@ -470,6 +493,15 @@ static int hv_migrate(void *ctx, const char *uuid, const char *uri)
 	return 0;
 }
 
+static int hv_abort(void *ctx, const char *uuid)
+{
+	struct fake *f = ctx;
+
+	record(f, "abort %s", uuid);
+	VERDICT(f, OP_ABORT, NULL);
+	return 0;
+}
+
 static void hv_ask_negotiated(void *ctx, const struct sfh_pair *p)
 {
 	struct fake *f = ctx;
@@ -478,7 +510,13 @@ static void hv_ask_negotiated(void *ctx, const struct sfh_pair *p)
 	record(f, "ask-negotiated %s", sfh_mac_format(&p->mac, mac));
 }
 
-static const struct sfh_hypervisor_ops hv_ops = { hv_plug, hv_unplug, hv_migrate, hv_ask_negotiated };
+static const struct sfh_hypervisor_ops hv_ops = {
+	.plug = hv_plug,
+	.unplug = hv_unplug,
+	.migrate = hv_migrate,
+	.ask_negotiated = hv_ask_negotiated,
+	.abort = hv_abort,
+};
 
 /* --- the listener -------------------------------------------------------------------------------- */
 
@@ -621,6 +659,23 @@ struct sfh_pair *fake_start(struct fake *f, const char *uuid, const struct sfh_m
 	return p;
 }
 
+/* It arrives with a VF in its XML. */
+struct sfh_pair *fake_carried(struct fake *f, const char *uuid, const struct sfh_mac *mac)
+{
+	struct sfh_guest_nic nic = fake_nic(mac);
+	struct sfh_guest_desc g = fake_guest(uuid, &nic, 1);
+	struct sfh_pair *p;
+
+	nic.pf[0] = nic.standby[0] = '\0';
+	nic.has_vf = true;
+	nic.vf = (struct sfh_bdf){ .bus = 77, .slot = 1 }; /* the other host's */
+	cr_assert_eq(sfh_engine_guest_arriving(&f->e, &g, NULL), 0);
+	p = sfh_engine_pair(&f->e, uuid, mac);
+	cr_assert(p);
+	assert_state(p, ARRIVING);
+	return p;
+}
+
 struct sfh_pair *fake_second_in(struct fake *f, const char *uuid, const struct sfh_mac *mac,
 				enum sfh_pair_state state)
 {
@@ -630,11 +685,18 @@ struct sfh_pair *fake_second_in(struct fake *f, const char *uuid, const struct s
 
 	if (state == SFH_PAIR_ARRIVING) {
 		nic.pf[0] = nic.standby[0] = '\0';
-		sfh_engine_guest_arriving(&f->e, &g);
+		(void)sfh_engine_guest_arriving(&f->e, &g, NULL);
 		p = sfh_engine_pair(&f->e, uuid, mac);
 		cr_assert(p);
 		assert_state(p, ARRIVING);
 		return p;
+	}
+	if (state == SFH_PAIR_LANDING) {
+		p = fake_carried(f, uuid, mac);
+		sfh_pair_dispatch(&f->e, p, SFH_EV_DEVICES, NULL);
+		sfh_pair_dispatch(&f->e, p, SFH_EV_NEGOTIATED, NULL);
+		sfh_pair_dispatch(&f->e, p, SFH_EV_RESUMED, NULL);
+		goto there;
 	}
 	p = fake_start(f, uuid, mac);
 	assert_state(p, STANDBY);
@@ -650,6 +712,8 @@ struct sfh_pair *fake_second_in(struct fake *f, const char *uuid, const struct s
 		goto there;
 	sfh_pair_dispatch(&f->e, p, SFH_EV_PROOF, NULL);
 	assert_state(p, VF);
+	if (state == SFH_PAIR_YIELDING)
+		sfh_pair_dispatch(&f->e, p, SFH_EV_YIELD, NULL);
 	if (state == SFH_PAIR_UNPLUGGING)
 		sfh_pair_dispatch(&f->e, p, SFH_EV_HOLD, NULL);
 	if (state == SFH_PAIR_LEAVING) {

@@ -39,9 +39,11 @@ enum fake_op {
 	OP_SEEN,
 	OP_WANT_PROOF,
 	OP_PROBE,
+	OP_VF_HOLD,
 	OP_PLUG,
 	OP_UNPLUG,
 	OP_MIGRATE,
+	OP_ABORT,
 	_OP_MAX
 };
 
@@ -87,6 +89,7 @@ struct fake {
 	char *calls; /* one line each, in order */
 	size_t ncalls, cap;
 
+	unsigned held; /* VFs that nobody can open */
 	unsigned settled, nswitches;
 	struct sfh_switch last; /* the switch recorded last */
 	unsigned nmigrated;
@@ -120,6 +123,7 @@ struct sfh_guest_desc fake_guest(const char *uuid, const struct sfh_guest_nic *n
 struct sfh_pair *fake_pair_in(struct fake *f, enum sfh_pair_state state);
 struct sfh_pair *fake_second_in(struct fake *f, const char *uuid, const struct sfh_mac *mac,
 				enum sfh_pair_state state);
+struct sfh_pair *fake_carried(struct fake *f, const char *uuid, const struct sfh_mac *mac);
 void fake_event(struct fake *f, enum sfh_pair_event event);
 /* The clock moves on; everything due happens, in 1 ms steps if `fine`. */
 void fake_sleep(struct fake *f, uint64_t ms);

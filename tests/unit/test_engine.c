@@ -929,7 +929,7 @@ Test(engine, an_arrival_that_is_not_adopted_reserves_nothing)
 	struct sfh_guest_desc g = fake_guest(GUEST, &nic, 1);
 
 	nic.adopted = false;
-	sfh_engine_guest_arriving(&f->e, &g);
+	(void)sfh_engine_guest_arriving(&f->e, &g, NULL);
 	cr_assert_eq(fake_leases(f), 0);
 	cr_assert(fake_entry_of(f, f->e.pairs));
 }
@@ -939,10 +939,164 @@ Test(engine, told_twice_of_an_arrival)
 	struct sfh_guest_nic nic = fake_nic(&mac_a);
 	struct sfh_guest_desc g = fake_guest(GUEST, &nic, 1);
 
-	sfh_engine_guest_arriving(&f->e, &g);
-	sfh_engine_guest_arriving(&f->e, &g);
+	(void)sfh_engine_guest_arriving(&f->e, &g, NULL);
+	(void)sfh_engine_guest_arriving(&f->e, &g, NULL);
 	cr_assert_eq(fake_leases(f), 1);
 	cr_assert_null(f->e.pairs->next);
+}
+
+/* --- by libvirt's own doing ---------------------------------------------------------------------------- */
+
+Test(engine, virsh_migrates_it_away)
+{
+	struct sfh_pair *p = fake_pair_in(f, SFH_PAIR_VF);
+
+	fake_forget_calls(f);
+	fake_event(f, SFH_EV_DEPART);
+	assert_state(p, VF); /* QEMU has not asked the guest yet */
+	fake_event(f, SFH_EV_YIELD);
+	fake_assert_order(f, "stage", NULL);
+	cr_assert_str_eq(fake_vf(f, 0, 0), CARRIES_A);
+	fake_first_frame(f, p);
+	cr_assert_str_eq(fake_vf(f, 0, 0), ZEROED, "it speaks on its standby leg");
+	fake_event(f, SFH_EV_YIELDED);
+	assert_state(p, LEAVING);
+	assert_reason(p, MIGRATING);
+	cr_assert(armed(p));
+	cr_assert_eq(fake_count(f, "unplug"), 0, "QEMU does it");
+	cr_assert(f->last.ok && !f->last.to_vf);
+	cr_assert_eq(fake_leases(f), 1, "held until it is gone");
+	fake_event(f, SFH_EV_STOPPED);
+	fake_assert_nothing_left(f);
+}
+
+Test(engine, a_silent_guest_is_quiet_when_qemu_says_so)
+{
+	(void)fake_pair_in(f, SFH_PAIR_YIELDING);
+	cr_assert_str_eq(fake_vf(f, 0, 0), CARRIES_A);
+	fake_event(f, SFH_EV_YIELDED);
+	cr_assert_str_eq(fake_vf(f, 0, 0), ZEROED);
+}
+
+Test(engine, virsh_migrate_fails_after_the_guest_let_go)
+{
+	struct sfh_pair *p = fake_pair_in(f, SFH_PAIR_YIELDING);
+
+	fake_event(f, SFH_EV_YIELDED);
+	fake_event(f, SFH_EV_STAYS);
+	assert_state(p, PROVING);
+	cr_assert_str_eq(fake_vf(f, 0, 0), PARKED_A, "before its driver asks for the MAC");
+	cr_assert(armed(p), "until it is proven");
+	cr_assert_eq(fake_count(f, "plug"), 1, "the second time QEMU does it");
+	fake_event(f, SFH_EV_PROOF);
+	assert_state(p, VF);
+	cr_assert_str_eq(fake_vf(f, 0, 0), CARRIES_A);
+	cr_assert_not(armed(p));
+}
+
+Test(engine, virsh_migrate_of_a_guest_that_keeps_its_vf)
+{
+	struct sfh_pair *p = fake_pair_in(f, SFH_PAIR_YIELDING);
+
+	fake_sleep(f, SFH_UNPLUG_DEADLINE_MS);
+	cr_assert_eq(fake_count(f, "abort " GUEST), 1);
+	assert_state(p, YIELDING);
+	fake_event(f, SFH_EV_STAYS);
+	assert_state(p, VF);
+	cr_assert_str_eq(fake_vf(f, 0, 0), CARRIES_A);
+}
+
+Test(engine, no_vf_for_a_guest_that_virsh_migrates)
+{
+	struct sfh_pair *p = fake_start(f, GUEST, &mac_a);
+
+	fake_event(f, SFH_EV_DEPART);
+	fake_event(f, SFH_EV_NEGOTIATED);
+	assert_state(p, LEAVING);
+	cr_assert_eq(fake_leases(f), 0);
+	cr_assert_eq(sfh_engine_migrate(&f->e, GUEST, "qemu+ssh://there/system", NULL), -EBUSY);
+	fake_event(f, SFH_EV_STAYS);
+	assert_state(p, STANDBY);
+}
+
+Test(engine, arrives_with_a_vf_in_its_xml)
+{
+	struct sfh_pair *p = fake_carried(f, GUEST, &mac_a);
+
+	fake_assert_order(f, "hold 0000:0a:00.0", NULL);
+	cr_assert(p->lease.reserved);
+	cr_assert_eq(p->landing.bus, 10);
+	cr_assert_str_eq(fake_vf(f, 0, 0), ZEROED, "an active VF would swallow its frames");
+	fake_event(f, SFH_EV_DEVICES);
+	fake_event(f, SFH_EV_NEGOTIATED);
+	fake_event(f, SFH_EV_RESUMED);
+	assert_state(p, LANDING);
+	cr_assert_eq(fake_count(f, "unplug"), 1);
+	cr_assert_eq(f->held, 1, "as long as it stands in the XML");
+	fake_event(f, SFH_EV_UNPLUG_FAILED); /* libvirt is not done with it */
+	fake_sleep(f, SFH_LAND_RETRY_MS);
+	cr_assert_eq(fake_count(f, "unplug"), 2);
+	fake_event(f, SFH_EV_UNPLUGGED);
+	cr_assert_eq(f->held, 0);
+	assert_state(p, PLUGGING);
+	cr_assert_eq(p->lease.vf, 0, "what was reserved for it");
+}
+
+Test(engine, one_landing_vf_serves_one_arrival_after_the_other)
+{
+	struct sfh_pair *a, *b;
+
+	f->landing = 1;
+	fake_restart(f);
+	(void)fake_second_in(f, OTHER, &mac_c, SFH_PAIR_VF); /* the only other VF of pf0 */
+	for (int i = 0; i < 3; i++) {
+		const struct sfh_mac mac = { { 0x52, 0x54, 0, 0, 1, (uint8_t)i } };
+		const char *const uuids[] = { "00000000-2222-3333-4444-555555555555",
+					      "00000001-2222-3333-4444-555555555555",
+					      "00000002-2222-3333-4444-555555555555" };
+
+		a = fake_second_in(f, uuids[i], &mac, SFH_PAIR_LANDING);
+		sfh_pair_dispatch(&f->e, a, SFH_EV_UNPLUGGED, NULL);
+		assert_state(a, STANDBY);
+		assert_reason(a, NO_FREE_VF);
+		cr_assert_eq(fake_leases(f), 1, "given back right after it runs");
+	}
+	b = sfh_engine_pair(&f->e, OTHER, &mac_c);
+	assert_state(b, VF);
+}
+
+Test(engine, no_place_for_what_its_xml_brings)
+{
+	struct sfh_guest_nic nic = fake_nic(&mac_a);
+	struct sfh_guest_desc g = fake_guest(GUEST, &nic, 1);
+	struct sfh_error err = { 0 };
+
+	nic.has_vf = true;
+	(void)fake_second_in(f, OTHER, &mac_b, SFH_PAIR_VF);
+	(void)fake_second_in(f, "88888888-2222-3333-4444-555555555555", &mac_c, SFH_PAIR_VF);
+	cr_assert_eq(sfh_engine_guest_arriving(&f->e, &g, &err), -ENOSPC);
+	cr_assert_null(sfh_engine_pair(&f->e, GUEST, &mac_a));
+	cr_assert_eq(fake_leases(f), 2);
+	fake_event(f, SFH_EV_STOPPED);
+}
+
+Test(engine, a_vf_that_cannot_be_kept_shut_is_no_place)
+{
+	struct sfh_guest_nic nic = fake_nic(&mac_a);
+	struct sfh_guest_desc g = fake_guest(GUEST, &nic, 1);
+
+	nic.has_vf = true;
+	fake_fail(f, OP_VF_HOLD, EBUSY, 0, 1);
+	cr_assert_eq(sfh_engine_guest_arriving(&f->e, &g, NULL), -EBUSY);
+	fake_assert_nothing_left(f);
+}
+
+Test(engine, an_arrival_with_a_vf_that_never_comes)
+{
+	(void)fake_carried(f, GUEST, &mac_a);
+	fake_sleep(f, SFH_ARRIVING_TTL_MS);
+	fake_assert_nothing_left(f);
+	cr_assert_eq(f->held, 0);
 }
 
 /* --- an agent that was away -------------------------------------------------------------------------- */
@@ -974,6 +1128,21 @@ Test(engine, taken_over_on_the_vf)
 	cr_assert_str_eq(fake_vf(f, 0, 0), CARRIES_A);
 	fake_event(f, SFH_EV_STOPPED);
 	fake_assert_nothing_left(f);
+}
+
+Test(engine, taken_over_with_a_vf_that_only_stands_in_the_xml)
+{
+	struct sfh_pair *p;
+
+	(void)fake_carried(f, GUEST, &mac_a);
+	fake_restart(f);
+	f->held = 1; /* the fake's count; the kernel's fell with the agent */
+	p = found(true, 0);
+	assert_state(p, LANDING);
+	cr_assert_eq(fake_count(f, "unplug"), 1);
+	fake_event(f, SFH_EV_UNPLUGGED);
+	assert_state(p, STANDBY);
+	cr_assert_eq(fake_leases(f), 1);
 }
 
 Test(engine, taken_over_while_it_was_proving)

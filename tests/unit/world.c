@@ -218,7 +218,8 @@ static int w_migrate(void *ctx, const char *uuid, const char *uri)
 }
 
 static struct sfh_kernel_ops watched_kernel;
-static const struct sfh_hypervisor_ops watched_hypervisor = {w_plug, w_unplug, w_migrate, NULL};
+static const struct sfh_hypervisor_ops watched_hypervisor = {
+	.plug = w_plug, .unplug = w_unplug, .migrate = w_migrate};
 
 static void watch(struct fake *f)
 {
@@ -331,7 +332,7 @@ void world_arriving(struct world *w, struct world_guest *g)
 	for (unsigned n = 0; n < g->nnics; n++)
 		nics[n].pf[0] = nics[n].standby[0] = '\0';
 	g->life = GUEST_COMING;
-	sfh_engine_guest_arriving(&w->f->e, &desc);
+	(void)sfh_engine_guest_arriving(&w->f->e, &desc, NULL);
 }
 
 void world_devices(struct world *w, struct world_guest *g)
