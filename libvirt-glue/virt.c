@@ -553,6 +553,25 @@ int sfh_virt_negotiated(struct sfh_virt *v, const char *uuid, const char *alias,
 	return 0;
 }
 
+/* QEMU takes note of the options, then refuses: no PCI host has that address, and the
+ * root bus takes no hotplug. The same happens when it tries them again. Options that
+ * it has already are kept; a failed try makes it forget them. */
+void sfh_virt_decoy(struct sfh_virt *v, const char *uuid, const char *vf_alias,
+		    const char *standby)
+{
+	_cleanup_dom_ dom = lookup(v, uuid, NULL);
+	_cleanup_free_ char *answer = NULL;
+	char command[512];
+
+	if (!dom)
+		return;
+	(void)snprintf(command, sizeof(command),
+		       "{\"execute\":\"device_add\",\"arguments\":{\"driver\":\"vfio-pci\","
+		       "\"id\":\"%s\",\"host\":\"ffff:ff:1f.7\",\"failover_pair_id\":\"%s\"}}",
+		       vf_alias, standby);
+	(void)virDomainQemuMonitorCommand(dom, command, &answer, 0);
+}
+
 int sfh_virt_plug(struct sfh_virt *v, const char *uuid, const char *device_xml,
 		  struct sfh_error *err)
 {

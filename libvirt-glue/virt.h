@@ -90,6 +90,12 @@ int sfh_virt_adopt_all(struct sfh_virt *v, sfh_is_hybrid_fn is_hybrid, void *ctx
  * say. */
 int sfh_virt_negotiated(struct sfh_virt *v, const char *uuid, const char *alias, bool *ret,
 			struct sfh_error *err);
+/* QEMU remembers the options of the first primary of `standby` that it was ever told
+ * of, and at each negotiation without one (a guest that reboots on its standby leg)
+ * plugs that again, unknown to libvirt, whoever has the VF by then. So the first one
+ * is none: to be called before each plug. */
+void sfh_virt_decoy(struct sfh_virt *v, const char *uuid, const char *vf_alias,
+		    const char *standby);
 /* Attaches device XML to the live domain only. */
 int sfh_virt_plug(struct sfh_virt *v, const char *uuid, const char *device_xml,
 		  struct sfh_error *err);

@@ -74,11 +74,13 @@ static void run_plug(struct sfh_job *job)
 {
 	struct guest_job *j = (struct guest_job *)job;
 	struct sfh_virt *v = sfh_agent_virt_get(j->a, &j->err);
+	char vf[SFH_ALIAS_SIZE];
 
 	if (!v) {
 		j->result = j->err.code;
 		return;
 	}
+	sfh_virt_decoy(v, j->uuid, sfh_alias_vf(&j->mac, vf), j->text);
 	j->result = sfh_virt_plug(v, j->uuid, j->xml, &j->err);
 	sfh_agent_virt_put(j->a);
 }
@@ -107,6 +109,7 @@ static int hv_plug(void *ctx, const struct sfh_pair *p)
 		guest_job_free(j);
 		return r;
 	}
+	(void)sfh_strcpy(j->text, sizeof(j->text), p->alias);
 	j->job.run = run_plug;
 	j->job.done = done_plug;
 	sfh_worker_submit(a->worker, &j->job);
