@@ -7,7 +7,7 @@ test: check-deps ## unit, BPF and network-namespace tests (minutes; needs root)
 
 .PHONY: test-suites
 test-suites: all
-	$(Q)tests/run-suites.sh test-unit test-bpf test-netns test-install
+	$(Q)tests/run-suites.sh test-unit test-bpf test-netns test-fuzz test-install
 
 .PHONY: test-faults
 test-faults: check-deps ## seed faults one at a time; each must turn its named test red
@@ -38,4 +38,4 @@ bench: check-deps ## measure single switches in the lab
 	$(Q)$(MAKE) --no-print-directory all
 	$(Q)bench/switches
 
--include tests/unit/unit.mk tests/bpf/bpf.mk tests/netns/netns.mk
+-include tests/unit/unit.mk tests/bpf/bpf.mk tests/netns/netns.mk tests/fuzz/fuzz.mk
