@@ -26,7 +26,7 @@ int sfh_pf_tc(struct __sk_buff *skb)
 		return SFH_TC_DROP;
 	}
 
-	c = sfh_counters_of(&d.pair);
+	c = sfh_counters_of(d.guest);
 	if (c) {
 		c->from_wire_frames += sfh_skb_frames(skb);
 		c->from_wire_bytes += sfh_skb_bytes(skb);

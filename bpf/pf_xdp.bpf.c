@@ -56,8 +56,8 @@ int sfh_pf_xdp(struct xdp_md *xdp)
 			return XDP_PASS;
 		bytes -= SFH_VLAN_HLEN;
 	}
-	sfh_meter_to_guest(d.guest, &d.pair);
-	c = sfh_counters_of(&d.pair);
+	sfh_meter_to_guest(d.guest);
+	c = sfh_counters_of(d.guest);
 	if (c) {
 		c->from_wire_frames++;
 		c->from_wire_bytes += bytes + (d.guest->vlan_proto ? SFH_VLAN_HLEN : 0);

@@ -131,11 +131,11 @@ int sfh_from_guest(struct __sk_buff *skb)
 	if (!known)
 		return SFH_TC_PASS;
 	pair = *known;
-	c = sfh_counters_of(&pair);
 	guest = bpf_map_lookup_elem(&sfh_guests, &pair);
 	state = bpf_map_lookup_elem(&sfh_state, &pair);
 	if (!guest || !state)
 		return SFH_TC_PASS;
+	c = sfh_counters_of(guest);
 	parsed = sfh_skb_parse(skb, &f);
 	/* Its header may be in a page of the guest's. */
 	if (parsed != SFH_PARSED &&
@@ -159,7 +159,7 @@ int sfh_from_guest(struct __sk_buff *skb)
 		now = bpf_ktime_get_ns();
 		state->last_frame_ns = now;
 		sfh_first_frame(guest, state, &pair, ifindex, now);
-		sfh_meter_from_guest(guest, &pair, now);
+		sfh_meter_from_guest(guest, now);
 		if (parsed == SFH_PARSED)
 			sfh_learn_ip4(skb, &f, state);
 	}
@@ -188,9 +188,11 @@ int sfh_to_guest(struct __sk_buff *skb)
 	if (!known)
 		return SFH_TC_PASS;
 	pair = *known;
-	c = sfh_counters_of(&pair);
 	guest = bpf_map_lookup_elem(&sfh_guests, &pair);
-	if (guest && guest->vlan_proto &&
+	if (!guest)
+		return SFH_TC_PASS;
+	c = sfh_counters_of(guest);
+	if (guest->vlan_proto &&
 	    (sfh_skb_parse(skb, &f) != SFH_PARSED || f.tpid != guest->vlan_proto ||
 	     f.vlan != pair.vlan || bpf_skb_vlan_pop(skb)))
 		return sfh_drop(SFH_DROP_VLAN, c ? &c->vlan_drops : NULL, skb);
@@ -198,8 +200,7 @@ int sfh_to_guest(struct __sk_buff *skb)
 		c->to_standby_frames += sfh_skb_frames(skb);
 		c->to_standby_bytes += sfh_skb_bytes(skb);
 	}
-	if (guest)
-		sfh_meter_to_guest(guest, &pair);
+	sfh_meter_to_guest(guest);
 	return SFH_TC_PASS;
 }
 

@@ -292,7 +292,7 @@ static int way_ours(struct dp_rival *r, struct sfh_error *err)
 {
 	enum sfh_standby_kind kind = r->plan->sink == DP_SINK_MACVTAP ? SFH_STANDBY_MACVTAP :
 									SFH_STANDBY_TAP;
-	struct sfh_steer_config cfg = { .bpffs = r->bpffs };
+	struct sfh_steer_config cfg = { .bpffs = r->bpffs, .max_pairs = 16384 };
 	struct sfh_steer_pf_info info;
 	int rc;
 
@@ -302,7 +302,7 @@ static int way_ours(struct dp_rival *r, struct sfh_error *err)
 	rc = sfh_steer_open(&cfg, &r->steer, err);
 	if (rc == 0)
 		rc = sfh_steer_pf_attach(r->steer, r->pf, true, &info, err);
-	if (rc == 0 && !info.xdp_native)
+	if (rc == 0 && info.xdp == SFH_XDP_NONE)
 		rc = sfh_err(err, info.xdp_error, "no XDP on the PF: %s", info.xdp_why);
 	for (uint32_t i = 0; i < r->plan->devices && rc == 0; i++)
 		rc = sfh_steer_standby_attach(r->steer, index_of("sink", i), kind, err);

@@ -13,9 +13,11 @@ static __always_inline void sfh_count_drop(__u32 reason)
 		(*n)++;
 }
 
-static __always_inline struct sfh_counters *sfh_counters_of(const struct sfh_guest_key *pair)
+static __always_inline struct sfh_counters *sfh_counters_of(const struct sfh_guest *guest)
 {
-	return bpf_map_lookup_elem(&sfh_counters, pair);
+	__u32 slot = guest->slot;
+
+	return bpf_map_lookup_elem(&sfh_counters, &slot);
 }
 
 /* Room for an event, filled but for what the caller adds; NULL (counted) when

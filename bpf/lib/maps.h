@@ -2,8 +2,8 @@
 /* The maps, the same in every object; ctl/core/steer.c makes them once, pins them
  * and lends them to each object (not LIBBPF_PIN_BY_NAME: libbpf's check for reuse
  * knows nothing of our schema version). Sizes of those with one entry per
- * pair are set before load. No preallocation: the per-CPU map alone would take
- * 88 bytes x pairs x CPUs, and only user space inserts. */
+ * pair are set before load; the counters take 88 bytes x pairs x CPUs. Hashes are
+ * not preallocated: only user space inserts. */
 #ifndef SFH_BPF_MAPS_H
 #define SFH_BPF_MAPS_H
 
@@ -34,11 +34,19 @@ struct {
 	__type(value, struct sfh_guest_state);
 } sfh_state SEC(".maps");
 
+/* By slot: the lookup in an array is a few instructions of the program itself, and
+ * touches no key. */
 struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__uint(max_entries, SFH_MAX_PAIRS);
-	__type(key, struct sfh_guest_key);
+	__type(key, __u32);
+	__type(value, struct sfh_counters);
+} sfh_counters SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, SFH_MAX_PAIRS);
+	__type(key, __u32);
 	__type(value, struct sfh_meter);
 } sfh_meter SEC(".maps");
 
@@ -49,14 +57,6 @@ struct {
 	__type(key, __u32);
 	__type(value, struct sfh_macs);
 } sfh_macs SEC(".maps");
-
-struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_HASH);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__uint(max_entries, SFH_MAX_PAIRS);
-	__type(key, struct sfh_guest_key);
-	__type(value, struct sfh_counters);
-} sfh_counters SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);

@@ -55,26 +55,31 @@ static __always_inline bool sfh_is_metered(const struct sfh_guest *guest)
 	return guest->meter_until_ns && bpf_ktime_get_coarse_ns() < guest->meter_until_ns;
 }
 
-static __always_inline void sfh_meter_to_guest(const struct sfh_guest *guest,
-					       const struct sfh_guest_key *pair)
+static __always_inline struct sfh_meter *sfh_meter_of(const struct sfh_guest *guest)
+{
+	__u32 slot = guest->slot;
+
+	return bpf_map_lookup_elem(&sfh_meter, &slot);
+}
+
+static __always_inline void sfh_meter_to_guest(const struct sfh_guest *guest)
 {
 	struct sfh_meter *m;
 
 	if (!sfh_is_metered(guest))
 		return;
-	m = bpf_map_lookup_elem(&sfh_meter, pair);
+	m = sfh_meter_of(guest);
 	if (m)
 		sfh_meter_frame(&m->to_guest, bpf_ktime_get_ns());
 }
 
-static __always_inline void sfh_meter_from_guest(const struct sfh_guest *guest,
-						 const struct sfh_guest_key *pair, __u64 now)
+static __always_inline void sfh_meter_from_guest(const struct sfh_guest *guest, __u64 now)
 {
 	struct sfh_meter *m;
 
 	if (now >= guest->meter_until_ns)
 		return;
-	m = bpf_map_lookup_elem(&sfh_meter, pair);
+	m = sfh_meter_of(guest);
 	if (m)
 		sfh_meter_frame(&m->from_guest, now);
 }

@@ -23,8 +23,7 @@ struct sfh_decision {
 	enum sfh_verdict verdict;
 	enum sfh_drop drop;
 	__u32 ifindex;
-	struct sfh_guest_key pair; /* unless PASS */
-	struct sfh_guest *guest;   /* REDIRECT and MACVLAN only */
+	struct sfh_guest *guest; /* of the pair, unless PASS */
 };
 
 static __always_inline bool sfh_guest_armed(const struct sfh_guest *guest,
@@ -42,16 +41,14 @@ static __always_inline bool sfh_guest_armed(const struct sfh_guest *guest,
 
 /* A frame of a guest whose VF is parked came back over the wire: the VF leg
  * carries frames. One event per proof that user space asked for. */
-static __always_inline void sfh_prove(const struct sfh_guest_key *pair, __u32 pf_ifindex)
+static __always_inline void sfh_prove(const struct sfh_guest *guest,
+				      const struct sfh_guest_key *pair, __u32 pf_ifindex)
 {
-	struct sfh_guest *guest = bpf_map_lookup_elem(&sfh_guests, pair);
 	struct sfh_guest_state *state;
 	struct sfh_event *ev;
 	__u32 want, old;
 	__u64 now;
 
-	if (!guest)
-		return;
 	want = guest->proof_generation;
 	state = bpf_map_lookup_elem(&sfh_state, pair);
 	if (!want || !state)
@@ -108,10 +105,14 @@ static __always_inline void sfh_decide(const struct sfh_frame *f, __u32 pf_ifind
 		parked = bpf_map_lookup_elem(&sfh_parked, &key);
 		if (!parked)
 			return;
-		d->pair = *parked;
+		key = *parked;
+		guest = bpf_map_lookup_elem(&sfh_guests, &key);
+		if (!guest) /* on its way out */
+			return;
+		d->guest = guest;
 		d->drop = SFH_DROP_PARKED;
 		d->verdict = SFH_DROP;
-		sfh_prove(&d->pair, pf_ifindex);
+		sfh_prove(guest, &key, pf_ifindex);
 		return;
 	}
 
@@ -121,7 +122,7 @@ static __always_inline void sfh_decide(const struct sfh_frame *f, __u32 pf_ifind
 	 * sender's own broadcasts from it. */
 	if (guest && guest->standby_kind != SFH_STANDBY_MACVTAP_VEPA && sfh_tag_fits(guest, f) &&
 	    sfh_guest_armed(guest, &key)) {
-		d->pair = key;
+		d->guest = guest;
 		d->drop = SFH_DROP_REFLECTED;
 		d->verdict = SFH_DROP;
 		return;
@@ -134,7 +135,6 @@ static __always_inline void sfh_decide(const struct sfh_frame *f, __u32 pf_ifind
 	guest = bpf_map_lookup_elem(&sfh_guests, &key);
 	if (!guest || !sfh_tag_fits(guest, f) || !sfh_guest_armed(guest, &key))
 		return;
-	d->pair = key;
 	d->guest = guest;
 	d->ifindex = guest->standby_ifindex;
 	if (guest->standby_kind == SFH_STANDBY_TAP && d->ifindex)
@@ -146,7 +146,7 @@ static __always_inline void sfh_decide(const struct sfh_frame *f, __u32 pf_ifind
 
 static __always_inline void sfh_account_drop(const struct sfh_decision *d)
 {
-	struct sfh_counters *c = sfh_counters_of(&d->pair);
+	struct sfh_counters *c = sfh_counters_of(d->guest);
 
 	sfh_count_drop(d->drop);
 	if (!c)

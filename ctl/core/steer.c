@@ -112,6 +112,8 @@ static void close_macs(struct sfh_steer *s)
 	s->macs = NULL;
 	free(s->mac_users);
 	s->mac_users = NULL;
+	free(s->slot_taken);
+	s->slot_taken = NULL;
 }
 
 void sfh_steer_close(struct sfh_steer **sp)
@@ -380,9 +382,10 @@ static int open_macs(struct sfh_steer *s, struct sfh_error *err)
 		return sfh_err(err, -errno, "cannot map sfh_macs: %s", strerror(errno));
 	s->macs = at;
 	s->mac_users = calloc(SFH_MACS_BITS, sizeof(*s->mac_users));
-	if (!s->mac_users)
+	s->slot_taken = calloc(s->max_pairs, sizeof(*s->slot_taken));
+	if (!s->mac_users || !s->slot_taken)
 		return sfh_err(err, -ENOMEM, "out of memory");
-	r = sfh_steer_macs_fill(s);
+	r = sfh_steer_recall_pairs(s);
 	return r < 0 ? sfh_err(err, r, "cannot read the steering entries: %s", strerror(-r)) : 0;
 }
 

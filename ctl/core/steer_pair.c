@@ -70,7 +70,7 @@ static void mac_unused(struct sfh_steer *s, const uint8_t *mac)
 }
 
 /* The programs may run meanwhile: first what is missing, then what is too much. */
-int sfh_steer_macs_fill(struct sfh_steer *s)
+int sfh_steer_recall_pairs(struct sfh_steer *s)
 {
 	struct sfh_guest_key key, next;
 	uint64_t limit = 2ull * s->max_pairs;
@@ -78,8 +78,12 @@ int sfh_steer_macs_fill(struct sfh_steer *s)
 
 	memset(s->mac_users, 0, SFH_MACS_BITS * sizeof(*s->mac_users));
 	while (more == 0 && limit--) {
+		struct sfh_guest g;
+
 		key = next;
 		mac_used(s, key.mac);
+		if (lookup(s, SFH_MAP_GUESTS, &key, &g) == 0 && g.slot < s->max_pairs)
+			s->slot_taken[g.slot] = 1;
 		more = bpf_map_get_next_key(s->map[SFH_MAP_GUESTS], &key, &next);
 	}
 	for (size_t i = 0; i < SFH_MACS_BITS; i++)
@@ -90,13 +94,46 @@ int sfh_steer_macs_fill(struct sfh_steer *s)
 }
 
 /* A new window of the meter; it opens when `g` is written. */
-static int meter_restart(const struct sfh_steer *s, const struct sfh_guest_key *key,
-			 struct sfh_guest *g)
+static int meter_restart(const struct sfh_steer *s, struct sfh_guest *g)
 {
 	static const struct sfh_meter zero;
 
 	g->meter_until_ns = sfh_now_ns() + SFH_METER_WINDOW_NS;
-	return update(s, SFH_MAP_METER, key, &zero);
+	return update(s, SFH_MAP_METER, &g->slot, &zero);
+}
+
+/* The next free slot after the last that was given, put back to zero: one that has
+ * just become free may still be written to by a program that is running. */
+static int slot_take(struct sfh_steer *s, uint32_t *ret)
+{
+	_cleanup_free_ struct sfh_counters *zero = calloc((size_t)s->cpus, sizeof(*zero));
+	static const struct sfh_meter no_meter;
+	int r = -E2BIG;
+
+	if (!zero)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < s->max_pairs; i++) {
+		uint32_t slot = (s->next_slot + i) % s->max_pairs;
+
+		if (s->slot_taken[slot])
+			continue;
+		r = update(s, SFH_MAP_COUNTERS, &slot, zero);
+		if (r == 0)
+			r = update(s, SFH_MAP_METER, &slot, &no_meter);
+		if (r < 0)
+			return r;
+		s->slot_taken[slot] = 1;
+		s->next_slot = slot + 1;
+		*ret = slot;
+		break;
+	}
+	return r;
+}
+
+static void slot_give(struct sfh_steer *s, uint32_t slot)
+{
+	if (slot < s->max_pairs)
+		s->slot_taken[slot] = 0;
 }
 
 static bool armed(const struct sfh_guest *g, const struct sfh_guest_state *st)
@@ -217,28 +254,22 @@ static void forget_pair(struct sfh_steer *s, const struct sfh_guest_key *key)
 	if (lookup(s, SFH_MAP_PARKED, &alias, &owner) == 0 && same_key(&owner, key))
 		(void)forget(s, SFH_MAP_PARKED, &alias);
 	(void)forget(s, SFH_MAP_STATE, key);
-	(void)forget(s, SFH_MAP_COUNTERS, key);
-	(void)forget(s, SFH_MAP_METER, key);
 }
 
 static int create_pair(struct sfh_steer *s, const struct sfh_guest_key *key, struct sfh_guest *g,
 		       struct sfh_error *err)
 {
-	_cleanup_free_ struct sfh_counters *zero = calloc((size_t)s->cpus, sizeof(*zero));
 	struct sfh_guest_key alias = parked_key(key), owner;
-	static const struct sfh_meter no_meter;
 	struct sfh_guest_state state = {};
 	char buf[KEY_TEXT];
-	int r;
+	bool has_slot;
+	int r = slot_take(s, &g->slot);
 
-	if (!zero)
-		return -ENOMEM;
-	r = update(s, SFH_MAP_STATE, key, &state);
+	has_slot = r == 0;
 	if (r == 0)
-		r = update(s, SFH_MAP_COUNTERS, key, zero);
-	if (r == 0)
-		r = g->arm_on_first_frame ? meter_restart(s, key, g) :
-					    update(s, SFH_MAP_METER, key, &no_meter);
+		r = update(s, SFH_MAP_STATE, key, &state);
+	if (r == 0 && g->arm_on_first_frame)
+		r = meter_restart(s, g);
 	/* With one MAC on several VLANs the first pair gets the frames in the parking
 	 * VLAN, until sfh_steer_want_proof() says which one is really parked. */
 	if (r == 0 && lookup(s, SFH_MAP_PARKED, &alias, &owner) == -ENOENT)
@@ -254,6 +285,8 @@ static int create_pair(struct sfh_steer *s, const struct sfh_guest_key *key, str
 		unmap_standby(s, key, g->standby_ifindex);
 	}
 	forget_pair(s, key);
+	if (has_slot)
+		slot_give(s, g->slot);
 	if (r == -E2BIG)
 		return sfh_err(err, r, "cannot steer %s: all %u steering entries are in use",
 			       key_text(key, buf), s->max_pairs);
@@ -277,7 +310,7 @@ static int change_pair(struct sfh_steer *s, const struct sfh_guest_key *key,
 		g->arm_on_first_frame = arm_on_first_frame;
 		if (arm_on_first_frame && !old->arm_on_first_frame) {
 			g->generation = next_generation(g->generation);
-			r = meter_restart(s, key, g);
+			r = meter_restart(s, g);
 			if (r < 0)
 				return r;
 		}
@@ -389,6 +422,7 @@ int sfh_steer_unstage(struct sfh_steer *s, const struct sfh_guest_key *key, stru
 			return sfh_err(err, r, "cannot forget the steering entry of %s: %s",
 				       key_text(key, buf), strerror(-r));
 		mac_unused(s, key->mac);
+		slot_give(s, g.slot);
 		unmap_standby(s, key, g.standby_ifindex);
 	}
 	forget_pair(s, key);
@@ -410,7 +444,7 @@ int sfh_steer_arm(struct sfh_steer *s, const struct sfh_guest_key *key, struct s
 	g.armed = SFH_ARMED_BY_USER;
 	g.arm_on_first_frame = 0;
 	g.generation = next_generation(g.generation);
-	r = meter_restart(s, key, &g);
+	r = meter_restart(s, &g);
 	return r < 0 ? r : write_guest(s, key, &g, err);
 }
 
@@ -492,9 +526,9 @@ int sfh_steer_get(struct sfh_steer *s, const struct sfh_guest_key *key, struct s
 		return -ENOMEM;
 	r = read_pair(s, key, &g, &st);
 	if (r == 0)
-		r = lookup(s, SFH_MAP_COUNTERS, key, c);
+		r = lookup(s, SFH_MAP_COUNTERS, &g.slot, c);
 	if (r == 0)
-		r = lookup(s, SFH_MAP_METER, key, &meter);
+		r = lookup(s, SFH_MAP_METER, &g.slot, &meter);
 	if (r < 0)
 		return r;
 	v = (struct sfh_pair_view){

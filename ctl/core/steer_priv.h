@@ -49,13 +49,15 @@ struct sfh_steer {
 	int prog_pf_tc, prog_pf_xdp, prog_from_guest, prog_to_guest;
 	struct sfh_macs *macs; /* sfh_macs, mapped */
 	uint16_t *mac_users;   /* of each of its bits: pairs that need it */
+	uint8_t *slot_taken;   /* of each slot */
+	uint32_t next_slot;
 	struct ring_buffer *ring;
 	int (*cb)(const struct sfh_event *ev, void *ctx); /* during dispatch */
 	void *cb_ctx;
 };
 
-/* steer_pair.c: counts what is staged and writes sfh_macs anew. */
-int sfh_steer_macs_fill(struct sfh_steer *s);
+/* steer_pair.c: counts what is staged, notes the slots and writes sfh_macs anew. */
+int sfh_steer_recall_pairs(struct sfh_steer *s);
 /* An event says that the guest's first frame armed the pair: the programs need not
  * compare generations any more. */
 void sfh_steer_settle(struct sfh_steer *s, const struct sfh_event *ev);

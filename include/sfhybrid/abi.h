@@ -9,10 +9,13 @@
  *
  *   sfh_guests    user space    what is wanted of a pair
  *   sfh_state     BPF           what was seen of it
- *   sfh_counters  BPF           per CPU
- *   sfh_meter     BPF           user space only puts it back to zero
+ *   sfh_counters  BPF           per CPU, at sfh_guest.slot
+ *   sfh_meter     BPF           at sfh_guest.slot
  *   sfh_standby, sfh_parked, sfh_devmap, sfh_ports, sfh_macs, sfh_meta   user space
  *   sfh_drops     BPF           per CPU
+ *
+ * (A slot is put back to zero while no entry in sfh_guests leads to it, the meter's
+ * also when a window begins.)
  *
  * and the two sides meet in generation numbers: user space bumps
  * `sfh_guest.generation` when it arms, disarms or asks for arming anew; the
@@ -37,7 +40,7 @@
 #define SFH_ABI_VERSION 2u
 
 #define SFH_PIN_DIR	   "sfhybrid" /* below the bpffs mount */
-#define SFH_MAX_PAIRS	   16384      /* default size of the maps with one entry per pair */
+#define SFH_MAX_PAIRS	   4096	      /* default size of the maps with one entry per pair */
 #define SFH_MAX_PORTS	   32768      /* devices that programs are attached to */
 #define SFH_RING_BYTES	   (256 * 1024)
 #define SFH_PARK_VLAN	   4094 /* default */
@@ -45,7 +48,7 @@
 #define SFH_DROP_SLOTS	   32 /* sfh_drops has room for reasons to come */
 #define SFH_METER_WINDOW_NS 30000000000ull /* how long a switch is metered */
 
-/* A pair: a guest's NIC on a PF. Key of sfh_guests, sfh_state, sfh_counters. */
+/* A pair: a guest's NIC on a PF. Key of sfh_guests and sfh_state. */
 struct sfh_guest_key {
 	__u32 pf_ifindex;
 	__u8 mac[6];
@@ -87,7 +90,7 @@ struct sfh_guest {
 	 * frames to it must have it and lose it. Its VLAN is the key's. */
 	__u16 vlan_proto; /* 0x8100 or 0x88a8 */
 	__u16 vlan_tci;	  /* with the priority */
-	__u32 _pad;
+	__u32 slot;	  /* index of sfh_counters and sfh_meter */
 	__u64 meter_until_ns; /* sfh_meter is kept until then (CLOCK_MONOTONIC) */
 };
 
@@ -128,7 +131,8 @@ struct sfh_meter {
 
 /* sfh_macs: bit sfh_mac_bit(mac) is set if some pair may have this MAC. It spares
  * the lookups for all the frames that are nobody's. User space maps it. */
-#define SFH_MACS_BITS (1u << 19)
+#define SFH_MACS_SHIFT 17 /* 16 KiB: what every frame looks at should stay near the CPU */
+#define SFH_MACS_BITS (1u << SFH_MACS_SHIFT)
 struct sfh_macs {
 	__u64 bits[SFH_MACS_BITS / 64];
 };
@@ -139,7 +143,7 @@ static inline __u32 sfh_mac_bit(const __u8 *mac)
 
 	h ^= (__u32)mac[0] << 8 | mac[1];
 	h *= 0x9e3779b1u; /* Knuth's multiplicative hash, 2^32 / golden ratio */
-	return h >> 13;
+	return h >> (32 - SFH_MACS_SHIFT);
 }
 
 /* sfh_counters, per CPU. Each frame is counted once in each field it belongs to,

@@ -308,6 +308,31 @@ Test(api, as_many_pairs_as_asked_for)
 	sfh_steer_close(&s);
 }
 
+/* Counters are found by slot: each pair has its own, also beside pairs of an earlier
+ * agent, and begins at zero in one that had another owner. */
+Test(api, every_pair_counts_for_itself)
+{
+	struct sfh_guest_key other = mk_key(T.pf, MAC_OTHER, 0), third = mk_key(T.pf, MAC_GUEST, 9);
+
+	stage_armed(&T.key, T.tap, SFH_STANDBY_TAP);
+	stage_armed(&other, T.tap2, SFH_STANDBY_TAP);
+	expect(HOOK_TC, REDIRECT, mk_frame(MAC_GUEST, MAC_PEER, 0, 0));
+	reopen();
+	stage_armed(&third, ifindex_of("wire1"), SFH_STANDBY_TAP);
+	expect(HOOK_TC, REDIRECT, mk_frame(MAC_OTHER, MAC_PEER, 0, 0));
+	expect(HOOK_TC, REDIRECT, mk_frame(MAC_OTHER, MAC_PEER, 0, 0));
+	cr_assert_eq(view_of(T.s, &T.key).counters.from_wire_frames, 1);
+	cr_assert_eq(view_of(T.s, &other).counters.from_wire_frames, 2);
+	cr_assert_eq(view_of(T.s, &third).counters.from_wire_frames, 0);
+	for (uint32_t i = 0; i < sfh_steer_max_pairs(T.s); i++) {
+		cr_assert_eq(sfh_steer_unstage(T.s, &other, NULL), 0);
+		stage_armed(&other, T.tap2, SFH_STANDBY_TAP);
+		cr_assert_eq(view_of(T.s, &other).counters.from_wire_frames, 0);
+		expect(HOOK_TC, REDIRECT, mk_frame(MAC_OTHER, MAC_PEER, 0, 0));
+	}
+	cr_assert_eq(view_of(T.s, &T.key).counters.from_wire_frames, 1);
+}
+
 Test(api, drop_names_are_stable)
 {
 	cr_assert_str_eq(sfh_drop_name(SFH_DROP_REFLECTED), "reflected");
