@@ -59,6 +59,7 @@ struct nic {
 	xmlNode *alias_node;
 	xmlNode *teaming;
 	char network[SFH_DOM_NAME_SIZE];
+	char portgroup[SFH_DOM_NAME_SIZE];
 	char alias[SFH_DOM_ALIAS_SIZE];
 	struct sfh_mac mac;
 	bool virtio;
@@ -79,6 +80,10 @@ static int read_nic(xmlNode *node, struct nic *nic, struct sfh_error *err)
 			 sizeof(nic->network), err);
 	if (r < 0)
 		return r;
+	r = sfh_xml_attr(sfh_xml_first(node, "source"), "portgroup", nic->portgroup,
+			 sizeof(nic->portgroup), err);
+	if (r < 0)
+		return r;
 	r = sfh_xml_attr(nic->alias_node, "name", nic->alias, sizeof(nic->alias), err);
 	if (r < 0)
 		return r;
@@ -89,8 +94,13 @@ static int read_nic(xmlNode *node, struct nic *nic, struct sfh_error *err)
 	return r < 0 ? r : 0;
 }
 
+static bool is_ours(const struct nic *nic)
+{
+	return sfh_alias_parse(nic->alias, NULL) == SFH_ALIAS_STANDBY;
+}
+
 /* 1: changed, 0: was adopted already. */
-static int adopt_nic(struct nic *nic, struct sfh_error *err)
+static int adopt_nic(struct nic *nic, bool bond, struct sfh_error *err)
 {
 	static const char *const teaming[] = {"type", "persistent", NULL};
 	char alias[SFH_ALIAS_SIZE];
@@ -104,7 +114,10 @@ static int adopt_nic(struct nic *nic, struct sfh_error *err)
 			       WHAT ": <interface> on network '%.64s' has no MAC address",
 			       nic->network);
 	(void)sfh_alias_standby(&nic->mac, alias);
-	if (!nic->teaming) {
+	if (bond && nic->teaming && is_ours(nic)) { /* the network was defined anew */
+		remove_element(nic->teaming);
+		changed = true;
+	} else if (!bond && !nic->teaming) {
 		r = add_element(nic->node, "teaming", teaming, err);
 		if (r < 0)
 			return r;
@@ -127,22 +140,91 @@ static int adopt_nic(struct nic *nic, struct sfh_error *err)
 	return changed;
 }
 
+/* --- root ports ----------------------------------------------------------------*/
+
+static bool is_our_port(xmlNode *controller)
+{
+	const xmlNode *alias = sfh_xml_first(controller, "alias");
+	char name[SFH_ALIAS_SIZE];
+
+	return sfh_xml_attr_is(controller, "model", "pcie-root-port") &&
+	       sfh_xml_attr(alias, "name", name, sizeof(name), NULL) > 0 &&
+	       !strncmp(name, SFH_ALIAS_PORT_PREFIX, strlen(SFH_ALIAS_PORT_PREFIX));
+}
+
+static bool alias_taken(xmlNode *devices, const char *name)
+{
+	xmlNode *c = sfh_xml_first(devices, "controller");
+
+	while (c && !sfh_xml_attr_is(sfh_xml_first(c, "alias"), "name", name))
+		c = sfh_xml_next(c, "controller");
+	return c != NULL;
+}
+
 static int add_ports(xmlNode *devices, unsigned wanted, unsigned *ret_added, struct sfh_error *err)
 {
 	/* no index, no address: libvirt knows where there is room */
 	static const char *const attrs[] = {"type", "pci", "model", "pcie-root-port", NULL};
+	char alias[SFH_ALIAS_SIZE] = "";
+	const char *const alias_attrs[] = {"name", alias, NULL};
+	unsigned free_ports, number = 0;
+	int r = sfh_domxml_free_root_ports(devices, &free_ports, err);
+
+	for (; r == 0 && free_ports < wanted; free_ports++, ++*ret_added) {
+		do
+			(void)snprintf(alias, sizeof(alias), SFH_ALIAS_PORT_PREFIX "%u", ++number);
+		while (alias_taken(devices, alias));
+		r = add_element(devices, "controller", attrs, err);
+		/* the new port is the last element, but for blank text */
+		if (r == 0)
+			r = add_element(xmlLastElementChild(devices), "alias", alias_attrs, err);
+	}
+	return r;
+}
+
+/* The one of ours that can go: nothing sits behind it, and no PCI controller has
+ * a higher number, where libvirt would fill the gap. NULL: none. */
+static xmlNode *removable_port(xmlNode *devices)
+{
+	xmlNode *last = NULL;
+	uint64_t highest = 0, v;
+
+	for (xmlNode *c = sfh_xml_first(devices, "controller"); c;
+	     c = sfh_xml_next(c, "controller")) {
+		if (!sfh_xml_attr_is(c, "type", "pci"))
+			continue;
+		if (sfh_xml_uint(c, "index", false, 0, 255, &v, NULL) <= 0)
+			v = 256; /* not numbered yet: behind all others */
+		if (!last || v >= highest) {
+			last = c;
+			highest = v;
+		}
+	}
+	if (!last || !is_our_port(last))
+		return NULL;
+	for (xmlNode *c = sfh_xml_first(devices, NULL); c && highest < 256; c = sfh_xml_next(c, NULL))
+		if (sfh_xml_attr_is(sfh_xml_first(c, "address"), "type", "pci") &&
+		    sfh_xml_uint(sfh_xml_first(c, "address"), "bus", true, 0, 255, &v, NULL) > 0 &&
+		    v == highest)
+			return NULL;
+	return last;
+}
+
+static int remove_ports(xmlNode *devices, unsigned needed, unsigned *ret_removed,
+			struct sfh_error *err)
+{
+	xmlNode *port;
 	unsigned free_ports;
 	int r = sfh_domxml_free_root_ports(devices, &free_ports, err);
 
-	if (r < 0)
-		return r;
-	for (; free_ports < wanted; free_ports++, ++*ret_added) {
-		r = add_element(devices, "controller", attrs, err);
-		if (r < 0)
-			return r;
+	for (; r == 0 && free_ports > needed && (port = removable_port(devices)); free_ports--) {
+		remove_element(port);
+		++*ret_removed;
 	}
-	return 0;
+	return r;
 }
+
+/* --- adoption ------------------------------------------------------------------*/
 
 int sfh_domxml_adopt(const char *xml, size_t len, sfh_is_hybrid_fn is_hybrid, void *ctx,
 		     char **ret_xml, struct sfh_adoption *info, struct sfh_error *err)
@@ -168,6 +250,7 @@ int sfh_domxml_adopt(const char *xml, size_t len, sfh_is_hybrid_fn is_hybrid, vo
 
 	for (xmlNode *c = sfh_xml_first(devices, "interface"); c;
 	     c = sfh_xml_next(c, "interface")) {
+		enum sfh_hybrid kind;
 		struct nic nic;
 
 		if (!sfh_xml_attr_is(c, "type", "network"))
@@ -175,9 +258,9 @@ int sfh_domxml_adopt(const char *xml, size_t len, sfh_is_hybrid_fn is_hybrid, vo
 		r = read_nic(c, &nic, err);
 		if (r < 0)
 			return r;
+		kind = *nic.network ? is_hybrid(ctx, nic.network, nic.portgroup) : SFH_HYBRID_NO;
 		/* a VF of somebody's own making is no standby */
-		if (!*nic.network || !is_hybrid(ctx, nic.network) ||
-		    sfh_xml_attr_is(nic.teaming, "type", "transient"))
+		if (kind == SFH_HYBRID_NO || sfh_xml_attr_is(nic.teaming, "type", "transient"))
 			continue;
 		if (!nic.virtio) {
 			done.not_virtio++;
@@ -186,7 +269,7 @@ int sfh_domxml_adopt(const char *xml, size_t len, sfh_is_hybrid_fn is_hybrid, vo
 		done.nics++;
 		if (!q35)
 			continue;
-		r = adopt_nic(&nic, err);
+		r = adopt_nic(&nic, kind == SFH_HYBRID_BOND, err);
 		if (r < 0)
 			return r;
 		done.adopted += r > 0;
@@ -212,6 +295,7 @@ int sfh_domxml_unadopt(const char *xml, size_t len, sfh_is_hybrid_fn is_hybrid, 
 {
 	_cleanup_doc_ xmlDoc *doc = NULL;
 	struct sfh_adoption done = {0};
+	unsigned stay = 0; /* adopted NICs that stay so */
 	char *text = NULL;
 	xmlNode *devices;
 	int r;
@@ -228,9 +312,12 @@ int sfh_domxml_unadopt(const char *xml, size_t len, sfh_is_hybrid_fn is_hybrid, 
 		r = read_nic(c, &nic, err);
 		if (r < 0)
 			return r;
-		ours = sfh_alias_parse(nic.alias, NULL) == SFH_ALIAS_STANDBY;
-		if (is_hybrid ? !*nic.network || !is_hybrid(ctx, nic.network) : !ours)
+		ours = is_ours(&nic);
+		if (is_hybrid ? !*nic.network || !is_hybrid(ctx, nic.network, nic.portgroup)
+			      : !ours) {
+			stay += ours || sfh_xml_attr_is(nic.teaming, "type", "persistent");
 			continue;
+		}
 		if (!nic.virtio) {
 			done.not_virtio++;
 			continue;
@@ -247,6 +334,9 @@ int sfh_domxml_unadopt(const char *xml, size_t len, sfh_is_hybrid_fn is_hybrid, 
 		done.adopted += changed;
 	}
 	if (done.adopted) {
+		r = remove_ports(devices, stay, &done.ports_removed, err);
+		if (r < 0)
+			return r;
 		r = sfh_xml_write(doc, false, &text, err);
 		if (r < 0)
 			return r;

@@ -27,6 +27,7 @@
  * hex digits. */
 #define SFH_ALIAS_STANDBY_PREFIX "ua-sfh-"
 #define SFH_ALIAS_VF_PREFIX "ua-sfv-"
+#define SFH_ALIAS_PORT_PREFIX "ua-sfp-" /* + a number: a PCIe root port that adoption added */
 #define SFH_ALIAS_SIZE 20 /* of the aliases that we make */
 
 enum sfh_alias_kind {
@@ -109,22 +110,30 @@ const struct sfh_dom_hostdev *sfh_domdesc_find_hostdev(const struct sfh_domdesc 
 						       const char *alias);
 
 /* --- adoption ------------------------------------------------------------------*/
-/* Whether `network` is a hybrid network. Must not block. */
-typedef bool (*sfh_is_hybrid_fn)(void *ctx, const char *network);
+enum sfh_hybrid {
+	SFH_HYBRID_NO,
+	SFH_HYBRID_FAILOVER, /* the guest's net_failover joins the legs */
+	SFH_HYBRID_BOND,     /* a bond in the guest does: no teaming */
+};
+/* What `network` is for a NIC with `portgroup` ("" if it names none). */
+typedef enum sfh_hybrid (*sfh_is_hybrid_fn)(void *ctx, const char *network, const char *portgroup);
 
 struct sfh_adoption {
 	unsigned nics;		 /* virtio NICs on hybrid networks, changed or not */
 	unsigned adopted;	 /* NICs changed by this call (unadopt: given back) */
 	unsigned ports_added;	 /* PCIe root ports added by this call */
+	unsigned ports_removed;	 /* unadopt: those of ours that nothing needs any more */
 	unsigned not_virtio;	 /* NICs on hybrid networks with another model: left alone */
 	enum sfh_reason skipped; /* NOT_Q35: nothing was changed; else NONE */
 };
 
-/* Adopts the NICs on hybrid networks: <teaming type='persistent'/>, the fixed
+/* Adopts the NICs on hybrid networks: <teaming type='persistent'/> (but not where a
+ * bond in the guest joins the legs: there a teaming of ours goes), the fixed
  * alias (a user's own ua- alias is kept; ours is corrected when it names another
  * MAC, as in a cloned domain), and as many PCIe root ports as are missing for one
- * free port per such NIC. `xml` is what libvirt gives with INACTIVE|SECURE, so
- * that no secret is lost; all else in it is kept. Idempotent.
+ * free port per such NIC, with aliases that tell whose they are. `xml` is what
+ * libvirt gives with INACTIVE|SECURE, so that no secret is lost; all else in it is
+ * kept. Idempotent.
  * *ret_xml: the changed document (caller's, free(); it may hold secrets), NULL
  * when there is nothing to do. *info is always filled on success. */
 int sfh_domxml_adopt(const char *xml, size_t len, sfh_is_hybrid_fn is_hybrid, void *ctx,
@@ -132,7 +141,10 @@ int sfh_domxml_adopt(const char *xml, size_t len, sfh_is_hybrid_fn is_hybrid, vo
 
 /* Takes back the teaming and our alias, of NICs on networks for which
  * `is_hybrid` says true; with is_hybrid NULL, of every NIC that has an alias of
- * ours. A user's own alias stays, root ports stay. Results as above. */
+ * ours. With them go the root ports that adoption added, nothing sits behind and
+ * no NIC that stays adopted needs; one with a higher-numbered PCI controller
+ * stays, since libvirt would fill the gap. A user's own alias stays. Results as
+ * above. */
 int sfh_domxml_unadopt(const char *xml, size_t len, sfh_is_hybrid_fn is_hybrid, void *ctx,
 		       char **ret_xml, struct sfh_adoption *info, struct sfh_error *err);
 

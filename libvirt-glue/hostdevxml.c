@@ -21,21 +21,24 @@ static bool alias_valid(const char *alias)
 int sfh_hostdev_xml(const struct sfh_bdf *bdf, const char *vf_alias, const char *standby_alias,
 		    char **ret, struct sfh_error *err)
 {
-	char *xml;
+	char teaming[192] = "", *xml;
 
-	if (!alias_valid(vf_alias) || !alias_valid(standby_alias))
+	if (!alias_valid(vf_alias) || (standby_alias && !alias_valid(standby_alias)))
 		return sfh_err(err, -EINVAL, "'%.64s' or '%.64s' is not a user alias (ua-…)",
-			       vf_alias, standby_alias);
+			       vf_alias, standby_alias ? standby_alias : "-");
+	if (standby_alias)
+		(void)snprintf(teaming, sizeof(teaming),
+			       "  <teaming type='transient' persistent='%s'/>\n", standby_alias);
 	if (asprintf(&xml,
 		     "<hostdev mode='subsystem' type='pci' managed='no'>\n"
 		     "  <driver name='vfio'/>\n"
 		     "  <source>\n"
 		     "    <address domain='0x%04x' bus='0x%02x' slot='0x%02x' function='0x%x'/>\n"
 		     "  </source>\n"
-		     "  <teaming type='transient' persistent='%s'/>\n"
+		     "%s"
 		     "  <alias name='%s'/>\n"
 		     "</hostdev>\n",
-		     bdf->domain, bdf->bus, bdf->slot, bdf->function, standby_alias, vf_alias) < 0)
+		     bdf->domain, bdf->bus, bdf->slot, bdf->function, teaming, vf_alias) < 0)
 		return sfh_err(err, -ENOMEM, "out of memory");
 	*ret = xml;
 	return 0;

@@ -7,7 +7,8 @@
 
 /* A plain <hostdev managed='no'> with <teaming type='transient'/>: plain, so
  * that libvirt touches neither MAC nor VLAN (research/libvirt-contract.md §7),
- * not managed, so that nothing rebinds or resets the VF. Both aliases must be
+ * not managed, so that nothing rebinds or resets the VF. `standby_alias` NULL: without
+ * the teaming, for a guest that bonds the legs itself. The aliases must be
  * what libvirt takes for a user's alias ("ua-" and [A-Za-z0-9_-]), else -EINVAL.
  * *ret is the caller's, free(). */
 int sfh_hostdev_xml(const struct sfh_bdf *bdf, const char *vf_alias, const char *standby_alias,

@@ -91,6 +91,10 @@ void sfh_netdef_settings(const struct sfh_netdef *def, const char *portgroup,
 		ret->has_priority = true;
 		ret->priority = group->set.priority;
 	}
+	if (group->set.has_guest) {
+		ret->has_guest = true;
+		ret->bond = group->set.bond;
+	}
 	if (*group->set.virtualport)
 		(void)sfh_strcpy(ret->virtualport, sizeof(ret->virtualport),
 				 group->set.virtualport);
@@ -576,6 +580,21 @@ static int parse_policy(const xmlNode *node, struct sfh_netdef *def, struct sfh_
 	return 0;
 }
 
+static int parse_guest(const xmlNode *node, struct sfh_netdef *def, struct sfh_error *err)
+{
+	static const char *const attrs[] = {"bond", NULL};
+	static const char *const words[] = {"no", "yes"};
+	int r = check_node(node, attrs, false, err);
+
+	if (r == 0)
+		r = get_word(node, "bond", words, 2, err);
+	if (r < 0)
+		return r;
+	def->set.has_guest = true;
+	def->set.bond = r == 1;
+	return 0;
+}
+
 static int parse_landing(const xmlNode *node, struct sfh_netdef *def, struct sfh_error *err)
 {
 	static const char *const attrs[] = {"vfs", NULL};
@@ -708,6 +727,7 @@ static int parse_portgroup(const xmlNode *node, struct sfh_netdef *def, struct s
 		{"link-state", parse_link_state, false},
 		{"rate", parse_rate, false},
 		{"policy", parse_policy, false},
+		{"guest", parse_guest, false},
 		{"virtualport", parse_virtualport, false},
 	};
 	struct sfh_netdef_portgroup group = {.is_default = false};
@@ -753,6 +773,7 @@ static int parse_network(const xmlNode *root, struct sfh_netdef **ret, struct sf
 		{"spoofchk", parse_spoofchk, false},
 		{"link-state", parse_link_state, false},
 		{"rate", parse_rate, false},
+		{"guest", parse_guest, false},
 		{"virtualport", parse_virtualport, false},
 		{"portgroup", parse_portgroup, true},
 	};

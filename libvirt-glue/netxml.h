@@ -53,9 +53,10 @@ struct sfh_netdef_pf {
 /* What a network or a portgroup says of the NICs on it. */
 struct sfh_net_settings {
 	struct sfh_vf_wish vf; /* VLAN, trust, spoofchk, link state, rate */
-	bool has_policy, has_priority;
+	bool has_policy, has_priority, has_guest;
 	enum sfh_net_policy policy;
 	int priority;	      /* 0..SFH_NET_PRIORITY_MAX; the higher is first for a VF that frees */
+	bool bond;	      /* guests join the legs in a bond of their own: no STANDBY needed */
 	char virtualport[16]; /* "802.1Qbg", "802.1Qbh"; "" if there is none */
 };
 

@@ -121,6 +121,14 @@ static void on_removed(virConnectPtr conn, virDomainPtr dom, const char *alias, 
 	emit(opaque, SFH_VIRT_DEVICE_REMOVED, dom, alias);
 }
 
+static void on_added(virConnectPtr conn, virDomainPtr dom, const char *alias, void *opaque)
+{
+	(void)conn;
+	/* what we plug ourselves is no news */
+	if (sfh_alias_parse(alias, NULL) != SFH_ALIAS_VF)
+		emit(opaque, SFH_VIRT_DEVICE_ADDED, dom, alias);
+}
+
 static void on_removal_failed(virConnectPtr conn, virDomainPtr dom, const char *alias,
 			      void *opaque)
 {
@@ -244,6 +252,9 @@ static int subscribe(struct sfh_virt *v)
 			       virConnectDomainEventRegisterAny(
 				       c, NULL, VIR_DOMAIN_EVENT_ID_DEVICE_REMOVED,
 				       VIR_DOMAIN_EVENT_CALLBACK(on_removed), v, NULL) < 0 ||
+			       virConnectDomainEventRegisterAny(
+				       c, NULL, VIR_DOMAIN_EVENT_ID_DEVICE_ADDED,
+				       VIR_DOMAIN_EVENT_CALLBACK(on_added), v, NULL) < 0 ||
 			       virConnectDomainEventRegisterAny(
 				       c, NULL, VIR_DOMAIN_EVENT_ID_DEVICE_REMOVAL_FAILED,
 				       VIR_DOMAIN_EVENT_CALLBACK(on_removal_failed), v, NULL) < 0 ||
@@ -463,24 +474,49 @@ int sfh_virt_domain_lookup(struct sfh_virt *v, const char *name_or_uuid, char *u
 	return 0;
 }
 
-static int adopt(struct sfh_virt *v, virDomainPtr dom, sfh_is_hybrid_fn is_hybrid, void *ctx,
-		 struct sfh_adoption *ret, struct sfh_error *err)
-{
-	_cleanup_free_ char *xml = NULL, *adopted = NULL;
-	_cleanup_dom_ redefined = NULL;
-	int r;
+typedef int (*change_fn)(const char *xml, size_t len, sfh_is_hybrid_fn is_hybrid, void *ctx,
+			 char **ret_xml, struct sfh_adoption *info, struct sfh_error *err);
 
-	*ret = (struct sfh_adoption){ 0 };
+/* libvirt has no "define if it is still this": what was read is read once more right
+ * before, so that what its owner did meanwhile is neither undone nor, if that
+ * was `undefine`, brought back to life. */
+static bool is_still(virDomainPtr dom, const char *xml)
+{
+	_cleanup_free_ char *now = NULL;
+
 	if (virDomainIsPersistent(dom) != 1)
-		return 0;
-	xml = virDomainGetXMLDesc(dom, VIR_DOMAIN_XML_INACTIVE | VIR_DOMAIN_XML_SECURE);
-	if (!xml)
-		return virt_fail(err, "cannot read the domain");
-	r = sfh_domxml_adopt(xml, strlen(xml), is_hybrid, ctx, &adopted, ret, err);
-	if (r < 0 || !adopted)
-		return r;
-	redefined = virDomainDefineXML(v->conn, adopted);
-	return redefined ? 0 : virt_fail(err, "libvirt refused the adopted domain");
+		return false;
+	now = virDomainGetXMLDesc(dom, VIR_DOMAIN_XML_INACTIVE | VIR_DOMAIN_XML_SECURE);
+	return now && strcmp(now, xml) == 0;
+}
+
+#define REDEFINE_TRIES 3
+
+/* Changes the persistent definition, if there is one and something to change. */
+static int redefine(struct sfh_virt *v, virDomainPtr dom, change_fn change,
+		    sfh_is_hybrid_fn is_hybrid, void *ctx, struct sfh_adoption *ret,
+		    struct sfh_error *err)
+{
+	for (int i = 0; i < REDEFINE_TRIES; i++) {
+		_cleanup_free_ char *xml = NULL, *changed = NULL;
+		_cleanup_dom_ redefined = NULL;
+		int r;
+
+		*ret = (struct sfh_adoption){ 0 };
+		if (virDomainIsPersistent(dom) != 1)
+			return 0;
+		xml = virDomainGetXMLDesc(dom, VIR_DOMAIN_XML_INACTIVE | VIR_DOMAIN_XML_SECURE);
+		if (!xml)
+			return virt_fail(err, "cannot read the domain");
+		r = change(xml, strlen(xml), is_hybrid, ctx, &changed, ret, err);
+		if (r < 0 || !changed)
+			return r;
+		if (!is_still(dom, xml))
+			continue;
+		redefined = virDomainDefineXML(v->conn, changed);
+		return redefined ? 0 : virt_fail(err, "libvirt refused the changed domain");
+	}
+	return sfh_err(err, -EAGAIN, "the domain is being redefined by others all the time");
 }
 
 int sfh_virt_adopt(struct sfh_virt *v, const char *uuid, sfh_is_hybrid_fn is_hybrid, void *ctx,
@@ -488,14 +524,15 @@ int sfh_virt_adopt(struct sfh_virt *v, const char *uuid, sfh_is_hybrid_fn is_hyb
 {
 	_cleanup_dom_ dom = lookup(v, uuid, err);
 
-	return dom ? adopt(v, dom, is_hybrid, ctx, ret, err) : -ENOENT;
+	return dom ? redefine(v, dom, sfh_domxml_adopt, is_hybrid, ctx, ret, err) : -ENOENT;
 }
 
-int sfh_virt_adopt_all(struct sfh_virt *v, sfh_is_hybrid_fn is_hybrid, void *ctx,
-		       void (*note)(void *ctx, const char *text), struct sfh_error *err)
+/* Returns how many NICs were changed. */
+static int redefine_all(struct sfh_virt *v, change_fn change, sfh_is_hybrid_fn is_hybrid, void *ctx,
+			void (*note)(void *ctx, const char *text), struct sfh_error *err)
 {
 	virDomainPtr *doms = NULL;
-	int n = virConnectListAllDomains(v->conn, &doms, VIR_CONNECT_LIST_DOMAINS_PERSISTENT);
+	int nics = 0, n = virConnectListAllDomains(v->conn, &doms, VIR_CONNECT_LIST_DOMAINS_PERSISTENT);
 
 	if (n < 0)
 		return virt_fail(err, "cannot list domains");
@@ -504,13 +541,29 @@ int sfh_virt_adopt_all(struct sfh_virt *v, sfh_is_hybrid_fn is_hybrid, void *ctx
 		struct sfh_adoption what;
 		struct sfh_error why = { 0 };
 
-		if (adopt(v, dom, is_hybrid, ctx, &what, &why) < 0) {
+		if (redefine(v, dom, change, is_hybrid, ctx, &what, &why) < 0) {
 			(void)sfh_err_prefix(&why, "%s", virDomainGetName(dom));
 			note(ctx, why.text);
+		} else {
+			nics += (int)what.adopted;
 		}
 	}
 	free(doms);
-	return 0;
+	return nics;
+}
+
+int sfh_virt_adopt_all(struct sfh_virt *v, sfh_is_hybrid_fn is_hybrid, void *ctx,
+		       void (*note)(void *ctx, const char *text), struct sfh_error *err)
+{
+	int r = redefine_all(v, sfh_domxml_adopt, is_hybrid, ctx, note, err);
+
+	return r < 0 ? r : 0;
+}
+
+int sfh_virt_unadopt_all(struct sfh_virt *v, sfh_is_hybrid_fn is_hybrid, void *ctx,
+			 void (*note)(void *ctx, const char *text), struct sfh_error *err)
+{
+	return redefine_all(v, sfh_domxml_unadopt, is_hybrid, ctx, note, err);
 }
 
 /* {"return": {"guest-features": {"dev-features": ["VIRTIO_NET_F_STANDBY: …", …]}}} */

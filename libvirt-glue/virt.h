@@ -22,6 +22,7 @@ enum sfh_virt_event_kind {
 	SFH_VIRT_RESUMED,	    /* after a pause */
 	SFH_VIRT_STOPPED,	    /* gone from this host, whatever the cause */
 	SFH_VIRT_NEGOTIATED,	    /* QEMU's FAILOVER_NEGOTIATED; device: the standby's alias */
+	SFH_VIRT_DEVICE_ADDED,	    /* device: alias; never a VF of ours */
 	SFH_VIRT_DEVICE_REMOVED,    /* device: alias */
 	SFH_VIRT_DEVICE_KEPT,	    /* the guest refused to let go; device: alias */
 	SFH_VIRT_DEPARTING,	    /* QEMU: a migration, save or snapshot begins */
@@ -83,6 +84,11 @@ int sfh_virt_adopt(struct sfh_virt *v, const char *uuid, sfh_is_hybrid_fn is_hyb
 /* The same for every persistent domain, errors handed to `note`. */
 int sfh_virt_adopt_all(struct sfh_virt *v, sfh_is_hybrid_fn is_hybrid, void *ctx,
 		       void (*note)(void *ctx, const char *text), struct sfh_error *err);
+
+/* Takes back what adoption gave to NICs for which `is_hybrid` says so, in every
+ * persistent domain. Returns how many NICs, or a negative errno. */
+int sfh_virt_unadopt_all(struct sfh_virt *v, sfh_is_hybrid_fn is_hybrid, void *ctx,
+			 void (*note)(void *ctx, const char *text), struct sfh_error *err);
 
 /* Whether the guest's driver of the virtio NIC `alias` has acknowledged STANDBY,
  * for when nobody was there to hear FAILOVER_NEGOTIATED. Asks QEMU itself (7.2 or

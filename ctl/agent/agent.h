@@ -108,8 +108,8 @@ void sfh_agent_meter_later(struct sfh_agent *a, int64_t id, const struct sfh_swi
 /* Worker: the connection, held until _put(); NULL and a sentence without one. */
 struct sfh_virt *sfh_agent_virt_get(struct sfh_agent *a, struct sfh_error *err);
 void sfh_agent_virt_put(struct sfh_agent *a);
-/* Worker: whether `network` is a hybrid network here; ctx is a struct sfh_virt. */
-bool sfh_agent_is_hybrid(void *ctx, const char *network);
+/* Worker: what `network` is for adoption; ctx is a struct sfh_virt. */
+enum sfh_hybrid sfh_agent_is_hybrid(void *ctx, const char *network, const char *portgroup);
 
 /* --- describe.c ------------------------------------------------------------------------- */
 /* The hybrid NICs of a domain on networks that are up; nics is the caller's. */

@@ -67,9 +67,25 @@ void sfh_verb_define(struct sfh_agent *a, struct sfh_request *req)
 	sfh_worker_submit(a->worker, &j->job);
 }
 
+static void note_unadoption(void *ctx, const char *text)
+{
+	(void)ctx;
+	sfh_agent_log(LOG_WARNING, "stays adopted: %s", text);
+}
+
+static enum sfh_hybrid is_that_network(void *ctx, const char *network, const char *portgroup)
+{
+	const struct sfh_netjob *j = ctx;
+
+	(void)portgroup;
+	return strcmp(network, j->name) == 0 ? SFH_HYBRID_FAILOVER : SFH_HYBRID_NO;
+}
+
+/* Guests that name it get back the definition that they came with. */
 static void run_undefine(struct sfh_job *job)
 {
 	struct sfh_netjob *j = (struct sfh_netjob *)job;
+	int nics;
 	struct sfh_virt *v = sfh_agent_virt_get(j->a, &j->err);
 
 	j->result = j->err.code;
@@ -79,6 +95,12 @@ static void run_undefine(struct sfh_job *job)
 	if (j->result == 0)
 		j->result = sfh_virt_network_undefine(v, j->name, &j->err);
 	j->changed = j->result == 0;
+	if (j->changed) {
+		nics = sfh_virt_unadopt_all(v, is_that_network, j, note_unadoption, NULL);
+		if (nics > 0)
+			sfh_agent_log(LOG_INFO, "'%s' is undefined: %d NIC(s) are adopted no more",
+				      j->name, nics);
+	}
 	sfh_agent_virt_put(j->a);
 }
 

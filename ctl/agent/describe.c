@@ -37,12 +37,16 @@ static void fill(const struct sfh_netdef *def, const struct sfh_domdesc *desc,
 		sfh_domdesc_find_hostdev(desc, sfh_alias_vf(&nic->mac, alias));
 	struct sfh_net_settings set;
 	enum sfh_net_policy policy;
+	bool bond;
 
 	sfh_netdef_settings(def, nic->portgroup, &set);
+	bond = set.bond && !nic->teaming_persistent;
 	policy = set.has_policy ? set.policy : def->policy;
 	*ret = (struct sfh_guest_nic){
 		.mac = nic->mac,
-		.adopted = nic->teaming_persistent && strncmp(nic->alias, "ua-", 3) == 0,
+		.adopted = (nic->teaming_persistent || bond) && strncmp(nic->alias, "ua-", 3) == 0,
+		.bond = bond,
+		.mtu = nic->mtu,
 		.has_vf = vf != NULL,
 		.never = policy == SFH_NET_POLICY_NEVER,
 		.require = policy == SFH_NET_POLICY_REQUIRE,
@@ -50,6 +54,7 @@ static void fill(const struct sfh_netdef *def, const struct sfh_domdesc *desc,
 		/* A VF cannot have a port profile of either kind: libvirt applies 802.1Qbh
 		 * to its own hostdev interfaces only, and 802.1Qbg to none. */
 		.barred = nic->virtualport[0] || set.virtualport[0] ? SFH_REASON_PORT_PROFILE
+			  : !desc->q35				    ? SFH_REASON_NOT_Q35
 								    : SFH_REASON_NONE,
 	};
 	fill_wish(&set, nic, &ret->wish);

@@ -26,13 +26,17 @@ void sfh_agent_virt_put(struct sfh_agent *a)
 	(void)pthread_rwlock_unlock(&a->virt_lock);
 }
 
-bool sfh_agent_is_hybrid(void *ctx, const char *network)
+enum sfh_hybrid sfh_agent_is_hybrid(void *ctx, const char *network, const char *portgroup)
 {
 	_cleanup_free_ char *xml = NULL;
 	_cleanup_(sfh_netdef_freep) struct sfh_netdef *def = NULL;
+	struct sfh_net_settings set;
 
-	return sfh_virt_network_xml(ctx, network, &xml, NULL, NULL) == 0 &&
-	       sfh_netdef_from_libvirt(xml, strlen(xml), &def, NULL) == 0;
+	if (sfh_virt_network_xml(ctx, network, &xml, NULL, NULL) < 0 ||
+	    sfh_netdef_from_libvirt(xml, strlen(xml), &def, NULL) < 0)
+		return SFH_HYBRID_NO;
+	sfh_netdef_settings(def, portgroup, &set);
+	return set.bond ? SFH_HYBRID_BOND : SFH_HYBRID_FAILOVER;
 }
 
 /* --- plug, unplug, migrate ------------------------------------------------------------------- */
@@ -104,7 +108,8 @@ static int hv_plug(void *ctx, const struct sfh_pair *p)
 
 	if (!j)
 		return -ENOMEM;
-	r = sfh_hostdev_xml(&p->lease.bdf, sfh_alias_vf(&p->mac, vf), p->alias, &j->xml, &j->err);
+	r = sfh_hostdev_xml(&p->lease.bdf, sfh_alias_vf(&p->mac, vf), p->bond ? NULL : p->alias,
+			    &j->xml, &j->err);
 	if (r < 0) {
 		guest_job_free(j);
 		return r;
@@ -267,7 +272,7 @@ static void hv_ask_negotiated(void *ctx, const struct sfh_pair *p)
 void sfh_agent_ask_negotiated(struct sfh_agent *a)
 {
 	for (const struct sfh_pair *p = a->engine.pairs; p; p = p->next)
-		if (!p->negotiated && p->adopted && p->state == SFH_PAIR_STANDBY)
+		if (!p->negotiated && p->adopted && !p->bond && p->state == SFH_PAIR_STANDBY)
 			hv_ask_negotiated(a, p);
 }
 
@@ -309,6 +314,8 @@ static const struct sfh_pair *pair_by_alias(const struct sfh_agent *a, const cha
 	return NULL;
 }
 
+static void adopt(struct sfh_agent *a, const struct sfh_virt_event *ev);
+
 static void negotiated(struct sfh_agent *a, const struct sfh_virt_event *ev)
 {
 	const struct sfh_pair *p = pair_by_alias(a, ev->uuid, ev->device);
@@ -333,6 +340,12 @@ static void done_look(struct sfh_job *job)
 			sfh_engine_guest_event(&a->engine, j->ev.uuid, SFH_EV_RESUMED, NULL);
 	} else {
 		sfh_engine_guest_running(&a->engine, &d.guest, false);
+		/* Whatever put the NIC there, by the next start it is adopted. */
+		for (size_t i = 0; i < d.guest.nnics; i++)
+			if (!d.guest.nics[i].adopted) {
+				adopt(a, &j->ev);
+				break;
+			}
 		if (j->ev.kind == SFH_VIRT_NEGOTIATED)
 			negotiated(a, &j->ev);
 	}
@@ -436,6 +449,15 @@ static void vf_event(struct sfh_agent *a, const struct sfh_virt_event *ev,
 		sfh_engine_pair_event(&a->engine, ev->uuid, &mac, event, NULL);
 }
 
+/* A guest's own NIC was unplugged. */
+static void standby_removed(struct sfh_agent *a, const struct sfh_virt_event *ev)
+{
+	const struct sfh_pair *p = pair_by_alias(a, ev->uuid, ev->device);
+
+	if (p)
+		sfh_engine_pair_event(&a->engine, ev->uuid, &p->mac, SFH_EV_NIC_REMOVED, NULL);
+}
+
 static bool devices_known(const struct sfh_agent *a, const char *uuid)
 {
 	bool any = false;
@@ -478,8 +500,12 @@ static void handle(struct sfh_agent *a, const struct sfh_virt_event *ev)
 		else
 			look(a, ev);
 		break;
+	case SFH_VIRT_DEVICE_ADDED:
+		look(a, ev); /* a NIC, perhaps */
+		break;
 	case SFH_VIRT_DEVICE_REMOVED:
 		vf_event(a, ev, SFH_EV_UNPLUGGED);
+		standby_removed(a, ev);
 		break;
 	case SFH_VIRT_DEVICE_KEPT:
 		vf_event(a, ev, SFH_EV_UNPLUG_FAILED);

@@ -266,6 +266,15 @@ static int can_pin(void *ctx, const struct sfh_pair *p, struct sfh_error *err)
 				  err);
 }
 
+static int pf_mtu(void *ctx, const char *pf)
+{
+	struct sfh_agent *a = ctx;
+	struct sfh_link link;
+	int r = sfh_nl_link_get(a->nl, pf, &link, NULL);
+
+	return r < 0 ? r : (int)link.mtu;
+}
+
 const struct sfh_kernel_ops sfh_agent_kernel_ops = {
 	.vf_list = vf_list,
 	.vf_check = vf_check,
@@ -283,6 +292,7 @@ const struct sfh_kernel_ops sfh_agent_kernel_ops = {
 	.seen = seen,
 	.want_proof = want_proof,
 	.can_pin = can_pin,
+	.pf_mtu = pf_mtu,
 	.probe = probe,
 };
 

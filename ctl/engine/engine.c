@@ -248,6 +248,8 @@ static void fill_place(struct sfh_pair *p, const struct sfh_engine_network *net,
 	p->priority = nic->priority;
 	p->wish = nic->wish;
 	p->barred = nic->barred;
+	p->bond = nic->bond;
+	p->mtu = nic->mtu;
 }
 
 static struct sfh_pair *pair_new(struct sfh_engine *e, const struct sfh_guest_desc *guest,
@@ -353,6 +355,20 @@ static void take_over(struct sfh_engine *e, struct sfh_pair *p, const struct sfh
 		sfh_engine_log(e, LOG_WARNING, "%s", err.text);
 }
 
+static void come_back(struct sfh_engine *e, struct sfh_pair *p,
+		      const struct sfh_engine_network *net, const struct sfh_guest_nic *nic)
+{
+	struct sfh_error err = { 0 };
+
+	p->nic_removed = p->negotiated = false;
+	p->standby_ifindex = 0;
+	fill_place(p, net, nic);
+	if (e->kernel->standby_attach(e->kernel_ctx, p, &err) < 0 ||
+	    e->kernel->stage(e->kernel_ctx, p, &err) < 0)
+		sfh_engine_log(e, LOG_ERR, "%s has no steering: %s", p->domain_name, err.text);
+	sfh_pair_save(e, p);
+}
+
 void sfh_engine_guest_running(struct sfh_engine *e, const struct sfh_guest_desc *guest, bool found)
 {
 	for (size_t i = 0; i < guest->nnics; i++) {
@@ -371,6 +387,8 @@ void sfh_engine_guest_running(struct sfh_engine *e, const struct sfh_guest_desc 
 		}
 		if (p) { /* known: libvirtd came back, or said it twice */
 			p->adopted = nic->adopted;
+			if (p->nic_removed) /* and plugged again before its VF was let go */
+				come_back(e, p, net, nic);
 			continue;
 		}
 		p = pair_new(e, guest, nic);

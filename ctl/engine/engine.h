@@ -63,6 +63,8 @@ struct sfh_guest_nic {
 	char alias[128];  /* of the standby NIC: QEMU's id for it */
 	enum sfh_standby_kind kind;
 	bool adopted;
+	bool bond;    /* the guest bonds the legs itself: STANDBY is not waited for */
+	unsigned mtu; /* of the NIC; 0: not said */
 	bool has_vf; /* its VF is in the live XML */
 	struct sfh_bdf vf;
 	bool never;   /* policy of its portgroup, else of the network */

@@ -61,6 +61,9 @@ struct sfh_kernel_ops {
 	/* Whether the host can spare what a VF pins: -ENOMEM and a sentence if not.
 	 * May be NULL: always. */
 	int (*can_pin)(void *ctx, const struct sfh_pair *pair, struct sfh_error *err);
+	/* The largest payload that the PF takes now; negative errno if it cannot be
+	 * told. May be NULL: not looked at. */
+	int (*pf_mtu)(void *ctx, const char *pf);
 	/* Sends one frame to the guest through the parking VLAN, whose answer proves
 	 * the VF leg. */
 	int (*probe)(void *ctx, const struct sfh_pair *pair);

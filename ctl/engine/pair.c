@@ -128,6 +128,16 @@ void sfh_pair_filter(struct sfh_engine *e, struct sfh_pair *p, bool there)
 /* --- to-vf ------------------------------------------------------------------------------------ */
 
 static void unplug(struct sfh_engine *e, struct sfh_pair *p, const char *cause);
+static void act_gone(struct sfh_engine *e, struct sfh_pair *p, const char *why);
+
+/* A VF carries no more than its PF: a guest whose NIC is larger would not take it
+ * into its bond (net_failover gives the primary the bond's MTU, or refuses it). */
+static bool mtu_fits(struct sfh_engine *e, const struct sfh_pair *p)
+{
+	int mtu = p->mtu && e->kernel->pf_mtu ? e->kernel->pf_mtu(e->kernel_ctx, p->pf) : 0;
+
+	return mtu <= 0 || p->mtu <= (unsigned)mtu;
+}
 
 static enum sfh_reason why_not(struct sfh_engine *e, struct sfh_pair *p)
 {
@@ -145,11 +155,13 @@ static enum sfh_reason why_not(struct sfh_engine *e, struct sfh_pair *p)
 		return SFH_REASON_POLICY_NEVER;
 	if (p->barred)
 		return p->barred;
+	if (!mtu_fits(e, p))
+		return SFH_REASON_MTU_MISMATCH;
 	if (!p->adopted)
 		return SFH_REASON_NOT_ADOPTED;
 	if (!p->running)
 		return SFH_REASON_PAUSED;
-	if (!p->negotiated)
+	if (!p->negotiated && !p->bond)
 		return SFH_REASON_STANDBY_NOT_NEGOTIATED;
 	if (p->no_driver)
 		return SFH_REASON_NO_VF_DRIVER;
@@ -296,7 +308,7 @@ static void act_negotiated(struct sfh_engine *e, struct sfh_pair *p, const char 
  * on a restart of libvirtd, or before anybody knew of the pair. */
 static void ask_negotiated(struct sfh_engine *e, struct sfh_pair *p)
 {
-	if (!p->negotiated && p->adopted && e->hv->ask_negotiated)
+	if (!p->negotiated && p->adopted && !p->bond && e->hv->ask_negotiated)
 		e->hv->ask_negotiated(e->hv_ctx, p);
 }
 
@@ -334,9 +346,11 @@ static void on_vf(struct sfh_engine *e, struct sfh_pair *p)
 	sfh_pair_filter(e, p, false);
 	p->reason = SFH_REASON_NONE;
 	switch_end(e, p, NULL);
-	if (p->leaving || p->held) { /* asked to give way meanwhile */
+	if (p->leaving || p->held || p->nic_removed) { /* asked to give way meanwhile */
 		p->state = SFH_PAIR_VF;
-		sfh_pair_dispatch(e, p, p->leaving ? SFH_EV_LEAVE : SFH_EV_HOLD, NULL);
+		sfh_pair_dispatch(e, p, p->nic_removed ? SFH_EV_NIC_REMOVED
+					: p->leaving   ? SFH_EV_LEAVE
+						       : SFH_EV_HOLD, NULL);
 		return;
 	}
 	enter(e, p, SFH_PAIR_VF, 0);
@@ -376,8 +390,8 @@ static void act_plugged(struct sfh_engine *e, struct sfh_pair *p, const char *wh
 {
 	(void)why;
 	switch_step(e, p, "plugged");
-	if (p->vf_refused)
-		unplug(e, p, "vf-refused");
+	if (p->vf_refused || p->nic_removed)
+		unplug(e, p, p->vf_refused ? "vf-refused" : "nic-removed");
 	else if (!p->parked)
 		on_vf(e, p);
 	else
@@ -391,6 +405,10 @@ static void act_plug_failed(struct sfh_engine *e, struct sfh_pair *p, const char
 	(void)e->kernel->want_proof(e->kernel_ctx, p, false, &err);
 	sfh_pool_release(e, p);
 	switch_end(e, p, why ? why : "libvirt refused the VF");
+	if (p->nic_removed) {
+		act_gone(e, p, NULL);
+		return;
+	}
 	rest_on_standby(e, p, SFH_REASON_PLUG_FAILED, why);
 }
 
@@ -468,6 +486,14 @@ static void act_unplugged(struct sfh_engine *e, struct sfh_pair *p, const char *
 	sfh_pair_filter(e, p, true);
 	switch_step(e, p, "quiet");
 	switch_end(e, p, NULL);
+	if (p->nic_removed) {
+		char uuid[SFH_UUID_STRLEN];
+
+		memcpy(uuid, p->domain, sizeof(uuid));
+		act_gone(e, p, NULL);
+		sfh_migration_advance(e, uuid); /* it may have waited for this pair alone */
+		return;
+	}
 	if (p->leaving) {
 		p->reason = SFH_REASON_MIGRATING;
 		enter(e, p, SFH_PAIR_LEAVING, 0);
@@ -541,6 +567,22 @@ static void act_hold_later(struct sfh_engine *e, struct sfh_pair *p, const char 
 	(void)why;
 	p->held = true;
 	sfh_engine_log(e, LOG_INFO, "%s: the switch under way ends first", p->domain_name);
+}
+
+/* The guest's own NIC is gone: a VF without it is of no use, and the pair goes
+ * when the guest has let go of the VF. */
+static void act_nic_removed(struct sfh_engine *e, struct sfh_pair *p, const char *why)
+{
+	(void)why;
+	p->nic_removed = true;
+	unplug(e, p, "nic-removed");
+}
+
+static void act_nic_removed_later(struct sfh_engine *e, struct sfh_pair *p, const char *why)
+{
+	(void)e;
+	(void)why;
+	p->nic_removed = true;
 }
 
 static void act_accelerate_later(struct sfh_engine *e, struct sfh_pair *p, const char *why)
@@ -806,12 +848,14 @@ static const struct sfh_transition table[] = {
 	ROW(STANDBY, HOLD, act_hold_standby, "held on the standby leg"),
 	ROW(STANDBY, LEAVE, act_leave_standby, "-> leaving"),
 	ROW(STANDBY, DEPART, act_depart, "-> leaving"),
+	ROW(STANDBY, NIC_REMOVED, act_gone, "steering removed"),
 	ROW(STANDBY, STOPPED, act_gone, "steering removed"),
 
 	ROW(LEASING, CONSIDER, try_lease, "again: -> plugging, or standby with a reason"),
 	ROW(LEASING, HOLD, act_hold_later, "after this switch"),
 	ROW(LEASING, ACCELERATE, act_accelerate_later, "takes back a hold"),
 	ROW(LEASING, LEAVE, act_leave_later, "after this switch"),
+	ROW(LEASING, NIC_REMOVED, act_gone, "VF freed, steering removed"),
 	ROW(LEASING, STOPPED, act_gone, "VF freed, steering removed"),
 
 	ROW(PLUGGING, PLUGGED, act_plugged, "-> proving; or vf if proof came first"),
@@ -821,6 +865,7 @@ static const struct sfh_transition table[] = {
 	ROW(PLUGGING, HOLD, act_hold_later, "after this switch"),
 	ROW(PLUGGING, ACCELERATE, act_accelerate_later, "takes back a hold"),
 	ROW(PLUGGING, LEAVE, act_leave_later, "after this switch"),
+	ROW(PLUGGING, NIC_REMOVED, act_nic_removed_later, "after libvirt's answer"),
 	ROW(PLUGGING, STOPPED, act_gone, "VF freed, steering removed"),
 
 	ROW(PROVING, PROOF, act_proof, "unpark, disarm; -> vf"),
@@ -829,12 +874,14 @@ static const struct sfh_transition table[] = {
 	ROW(PROVING, LEAVE, act_leave_vf, "-> unplugging, then leaving"),
 	ROW(PROVING, YIELD, act_yield, "-> yielding"),
 	ROW(PROVING, UNPLUGGED, act_ejected, "the guest ejected it itself: -> standby, no-vf-driver"),
+	ROW(PROVING, NIC_REMOVED, act_nic_removed, "-> unplugging, then gone"),
 	ROW(PROVING, STOPPED, act_gone, "VF freed, steering removed"),
 
 	ROW(VF, HOLD, act_hold, "-> unplugging"),
 	ROW(VF, LEAVE, act_leave_vf, "-> unplugging, then leaving"),
 	ROW(VF, YIELD, act_yield, "-> yielding"),
 	ROW(VF, UNPLUGGED, act_ejected, "the guest ejected it itself: -> standby, no-vf-driver"),
+	ROW(VF, NIC_REMOVED, act_nic_removed, "-> unplugging, then gone"),
 	ROW(VF, STOPPED, act_gone, "VF freed, steering removed"),
 
 	ROW(UNPLUGGING, FIRST_FRAME, act_let_go, "it speaks on its standby leg: MAC zeroed at once"),
@@ -844,6 +891,7 @@ static const struct sfh_transition table[] = {
 	ROW(UNPLUGGING, LEAVE, act_leave_later, "after this switch"),
 	ROW(UNPLUGGING, UNPLUG_FAILED, act_unplug_failed, "-> vf; a migration is refused"),
 	ROW(UNPLUGGING, DEADLINE, act_unplug_failed, "-> vf; a migration is refused"),
+	ROW(UNPLUGGING, NIC_REMOVED, act_nic_removed_later, "gone with the VF"),
 	ROW(UNPLUGGING, STOPPED, act_gone, "VF freed, steering removed"),
 
 	ROW(LEAVING, CONFIRMED, act_gone, "Confirm: VF freed, steering removed"),

@@ -49,6 +49,7 @@ enum sfh_pair_state {
 	X(YIELD, "yield", "QEMU: it asks the guest to let go of the VF, for one of those")         \
 	X(YIELDED, "yielded", "QEMU: the guest has let go, the copy begins")                       \
 	X(STAYS, "stays", "QEMU: it failed or was cancelled; the guest gets its VF again")         \
+	X(NIC_REMOVED, "nic-removed", "QEMU: the guest's own NIC was unplugged")                   \
 	X(STOPPED, "stopped", "libvirt: the guest is gone from this host")
 
 enum sfh_pair_event {
@@ -83,6 +84,8 @@ struct sfh_pair {
 	struct sfh_vf_wish next_wish; /* what the next one is told, if it is said anew */
 	bool has_next_wish;
 	enum sfh_reason barred;	 /* NONE, or why this NIC can never have a VF */
+	bool bond;		 /* the guest bonds the legs itself: VF without teaming */
+	unsigned mtu;		 /* of the NIC; 0: not said */
 
 	enum sfh_pair_state state;
 	enum sfh_reason reason;	 /* why not accelerated */
@@ -94,6 +97,7 @@ struct sfh_pair {
 	bool no_driver;		 /* no proof last time; until the next negotiation */
 	bool wants_address;	 /* not proven without one: waits until it shows one */
 	bool let_go;		 /* in UNPLUGGING: it spoke on its standby leg, the MAC is zero */
+	bool nic_removed;	 /* its NIC is gone; the pair goes with the VF */
 	bool vf_refused;	 /* the driver refused to unpark; until asked again */
 	bool filtered;		 /* its address was put into the PF's own filter */
 	bool leaving;		 /* an outgoing migration waits for this pair */

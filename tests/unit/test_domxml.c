@@ -10,18 +10,25 @@
 
 static const struct sfh_mac mac1 = {{0x52, 0x54, 0x00, 0xa1, 0xb2, 0xc3}};
 
-static bool hybrid(void *ctx, const char *network)
+static enum sfh_hybrid hybrid(void *ctx, const char *network, const char *portgroup)
 {
+	(void)portgroup;
 	if (ctx)
 		++*(int *)ctx;
-	return !strcmp(network, "direct-network");
+	return !strcmp(network, "direct-network") ? SFH_HYBRID_FAILOVER : SFH_HYBRID_NO;
 }
 
-static bool none_hybrid(void *ctx, const char *network)
+static enum sfh_hybrid bonded(void *ctx, const char *network, const char *portgroup)
+{
+	return hybrid(ctx, network, portgroup) ? SFH_HYBRID_BOND : SFH_HYBRID_NO;
+}
+
+static enum sfh_hybrid none_hybrid(void *ctx, const char *network, const char *portgroup)
 {
 	(void)ctx;
 	(void)network;
-	return false;
+	(void)portgroup;
+	return SFH_HYBRID_NO;
 }
 
 static struct sfh_domdesc *must_describe(const char *xml)
@@ -299,7 +306,9 @@ Test(adopt, one_nic)
 	assert_xpath(out, IFACE1 "/alias/@name", "ua-sfh-525400a1b2c3");
 	assert_xpath(out, PORTS, "7");
 	assert_xpath(out, "count(//controller[@model='pcie-root-port'][not(@index)])", "1");
-	assert_xpath(out, "count(//controller[@model='pcie-root-port'][not(@index)]/*)", "0");
+	assert_xpath(out, "count(//controller[@model='pcie-root-port'][not(@index)]/*)", "1");
+	assert_xpath(out, "//controller[@model='pcie-root-port'][not(@index)]/alias/@name",
+		     "ua-sfp-1");
 }
 
 Test(adopt, nothing_else_changes)
@@ -312,7 +321,10 @@ Test(adopt, nothing_else_changes)
 	/* the three additions taken out again, the text is the old one */
 	a = replaced(out, "  <teaming type=\"persistent\"/>\n    ", "");
 	b = replaced(a, "  <alias name=\"ua-sfh-525400a1b2c3\"/>\n    ", "");
-	c = replaced(b, "  <controller type=\"pci\" model=\"pcie-root-port\"/>\n  ", "");
+	c = replaced(b,
+		     "  <controller type=\"pci\" model=\"pcie-root-port\"><alias "
+		     "name=\"ua-sfp-1\"/></controller>\n  ",
+		     "");
 	assert_same_xml(c, xml);
 	for (char *p = xml; *p; p++)
 		if (*p == '\'')
@@ -372,11 +384,11 @@ Test(adopt, idempotent_after_libvirt_numbered_the_port)
 	struct sfh_adoption info;
 
 	once = adopt(xml, &info);
-	defined = replaced(once, "<controller type=\"pci\" model=\"pcie-root-port\"/>",
+	defined = replaced(once, "<controller type=\"pci\" model=\"pcie-root-port\">",
 			   "<controller type='pci' index='7' model='pcie-root-port'>"
 			   "<model name='pcie-root-port'/><target chassis='7' port='0x16'/>"
 			   "<address type='pci' domain='0x0000' bus='0x00' slot='0x02' "
-			   "function='0x6'/></controller>");
+			   "function='0x6'/>");
 	cr_assert_null(adopt(defined, &info));
 	cr_assert_eq(info.ports_added, 0);
 }
@@ -529,10 +541,45 @@ Test(adopt, document_on_one_line)
 			"type='network'><mac address='52:54:00:a1:b2:c3'/><source "
 			"network='direct-network'/><model type='virtio'/><teaming "
 			"type='persistent'/><alias name='ua-sfh-525400a1b2c3'/></interface>"
-			"<controller type='pci' model='pcie-root-port'/></devices></domain>");
+			"<controller type='pci' model='pcie-root-port'><alias name='ua-sfp-1'/>"
+			"</controller></devices></domain>");
 }
 
-Test(unadopt, gives_back_all_but_the_port)
+Test(adopt, a_bond_gets_no_teaming)
+{
+	_cleanup_free_ char *xml = load_data("q35-inactive.xml"), *once = NULL, *again = NULL,
+			    *back = NULL;
+	struct sfh_adoption info;
+	char *out = NULL;
+
+	cr_assert_eq(sfh_domxml_adopt(xml, strlen(xml), bonded, NULL, &once, &info, NULL), 0);
+	assert_xpath(once, "count(//teaming)", "0");
+	assert_xpath(once, IFACE1 "/alias/@name", "ua-sfh-525400a1b2c3");
+	cr_assert_eq(info.ports_added, 1);
+	cr_assert_eq(sfh_domxml_adopt(once, strlen(once), bonded, NULL, &out, &info, NULL), 0);
+	cr_assert_null(out, "and again nothing");
+	/* the network is defined anew, with <guest bond=>, and back */
+	again = adopt(once, &info);
+	assert_xpath(again, IFACE1 "/teaming/@type", "persistent");
+	cr_assert_eq(sfh_domxml_adopt(again, strlen(again), bonded, NULL, &back, &info, NULL), 0);
+	assert_same_xml(back, once);
+}
+
+Test(adopt, several_ports_have_names_of_their_own)
+{
+	_cleanup_free_ char *xml = load_data("q35-two-nics.xml"), *used = NULL, *out = NULL;
+	struct sfh_adoption info;
+
+	used = replaced(xml, "<target chassis='5' port='0x14'/>",
+			"<target chassis='5' port='0x14' hotplug='off'/><alias name='ua-sfp-2'/>");
+	out = adopt(used, &info);
+	cr_assert_eq(info.ports_added, 2);
+	assert_xpath(out, "count(//controller/alias[@name='ua-sfp-1'])", "1");
+	assert_xpath(out, "count(//controller/alias[@name='ua-sfp-2'])", "1");
+	assert_xpath(out, "count(//controller/alias[@name='ua-sfp-3'])", "1");
+}
+
+Test(unadopt, gives_back_what_adoption_gave)
 {
 	_cleanup_free_ char *xml = load_data("q35-inactive.xml"), *once = NULL, *back = NULL,
 			    *expected = NULL;
@@ -542,10 +589,72 @@ Test(unadopt, gives_back_all_but_the_port)
 	back = unadopt(once, hybrid, &info);
 	cr_assert_eq(info.nics, 1);
 	cr_assert_eq(info.adopted, 1);
-	expected = replaced(xml, "  </devices>",
-			    "<controller type='pci' model='pcie-root-port'/></devices>");
-	assert_same_xml(back, expected);
+	cr_assert_eq(info.ports_removed, 1);
+	assert_same_xml(back, xml);
 	cr_assert_null(unadopt(back, hybrid, &info), "and again nothing");
+}
+
+/* Once libvirt has numbered the port that adoption added. */
+static char *numbered(const char *adopted, const char *index, const char *more)
+{
+	_cleanup_free_ char *port = NULL;
+
+	cr_assert(asprintf(&port,
+			   "<controller type='pci' index='%s' model='pcie-root-port'>"
+			   "<target chassis='7' port='0x16'/><address type='pci' domain='0x0000' "
+			   "bus='0x00' slot='0x02' function='0x6'/>",
+			   index) > 0);
+	_cleanup_free_ char *xml =
+		replaced(adopted, "<controller type=\"pci\" model=\"pcie-root-port\">", port);
+
+	return replaced(xml, "</devices>", more);
+}
+
+Test(unadopt, a_port_in_use_stays)
+{
+	_cleanup_free_ char *xml = load_data("q35-inactive.xml"), *once = NULL, *used = NULL,
+			    *free_one = NULL, *back = NULL, *back2 = NULL;
+	struct sfh_adoption info;
+
+	once = adopt(xml, &info);
+	used = numbered(once, "7",
+			"<watchdog model='i6300esb'><address type='pci' domain='0x0000' bus='0x07' "
+			"slot='0x01' function='0x0'/></watchdog></devices>");
+	back = unadopt(used, hybrid, &info);
+	cr_assert_eq(info.ports_removed, 0);
+	assert_xpath(back, "count(//controller/alias[@name='ua-sfp-1'])", "1");
+	free_one = numbered(once, "7", "</devices>");
+	back2 = unadopt(free_one, hybrid, &info);
+	cr_assert_eq(info.ports_removed, 1);
+	assert_same_xml(back2, xml);
+}
+
+Test(unadopt, no_gap_is_left_in_the_numbers)
+{
+	_cleanup_free_ char *xml = load_data("q35-inactive.xml"), *once = NULL, *file = NULL,
+			    *back = NULL;
+	struct sfh_adoption info;
+
+	once = adopt(xml, &info);
+	file = numbered(once, "7",
+			"<controller type='pci' index='8' model='pcie-root-port'/></devices>");
+	back = unadopt(file, hybrid, &info);
+	cr_assert_eq(info.ports_removed, 0);
+	assert_xpath(back, "count(//controller[@index='7'])", "1");
+}
+
+Test(unadopt, what_other_nics_need_stays)
+{
+	_cleanup_free_ char *xml = load_data("q35-two-nics.xml"), *once = NULL, *back = NULL;
+	struct sfh_adoption info;
+
+	once = adopt(xml, &info);
+	cr_assert_eq(info.ports_added, 1);
+	/* only the first of the two goes; port 5 is free for the other */
+	back = unadopt(once, NULL, &info);
+	cr_assert_eq(info.adopted, 1);
+	cr_assert_eq(info.ports_removed, 1);
+	assert_xpath(back, "count(//controller[@index='5'])", "1");
 }
 
 Test(unadopt, users_alias_stays)

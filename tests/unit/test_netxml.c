@@ -643,6 +643,23 @@ Test(netxml, policies_of_portgroups)
 	cr_assert_not(sfh_netdef_has_policy(plain, SFH_NET_POLICY_REQUIRE));
 }
 
+Test(netxml, guests_that_bond_by_themselves)
+{
+	const char *xml = NETWORK("<guest bond='yes'/><portgroup name='new'><guest bond='no'/>"
+				  "</portgroup><portgroup name='plain'/>");
+
+	cr_assert(settings_of(xml, "").bond);
+	cr_assert(settings_of(xml, "plain").bond, "what the network says");
+	cr_assert_not(settings_of(xml, "new").bond);
+	cr_assert_not(settings_of(NETWORK(""), "").bond);
+	cr_assert(settings_of(NETWORK("<portgroup name='old'><guest bond='yes'/></portgroup>"),
+			      "old").bond);
+	refuse(NETWORK("<guest/>"), "<guest>: attribute bond is missing");
+	refuse(NETWORK("<guest bond='maybe'/>"), "<guest>: unknown bond 'maybe'");
+	refuse(NETWORK("<guest bond='yes' team='no'/>"), "<guest>: unknown attribute 'team'");
+	refuse(NETWORK("<guest bond='yes'/><guest bond='no'/>"), "<guest> stands there twice");
+}
+
 Test(netxml, libvirt_gets_the_portgroups_names)
 {
 	_cleanup_free_ char *out = must_convert(

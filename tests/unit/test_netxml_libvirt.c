@@ -146,10 +146,11 @@ Test(libvirt, the_rfcs_own_mode_is_still_unknown_to_libvirt)
 	(void)virConnectClose(c);
 }
 
-static bool hybrid(void *ctx, const char *network)
+static enum sfh_hybrid hybrid(void *ctx, const char *network, const char *portgroup)
 {
 	(void)ctx;
-	return !strcmp(network, "direct-network");
+	(void)portgroup;
+	return !strcmp(network, "direct-network") ? SFH_HYBRID_FAILOVER : SFH_HYBRID_NO;
 }
 
 Test(libvirt, adopted_domain_keeps_teaming_and_alias)
@@ -176,6 +177,10 @@ Test(libvirt, adopted_domain_keeps_teaming_and_alias)
 	assert_xpath(back, "//graphics/@passwd", "s3cr&t");
 	cr_assert_eq(sfh_domxml_adopt(back, strlen(back), hybrid, NULL, &again, &info, NULL), 0);
 	cr_assert_null(again, "nothing left to do");
+	assert_xpath(back, "//controller[@index='7']/alias/@name", "ua-sfp-1");
+	cr_assert_eq(sfh_domxml_unadopt(back, strlen(back), hybrid, NULL, &again, &info, NULL), 0);
+	cr_assert_eq(info.ports_removed, 1);
+	free(again);
 	(void)virDomainFree(dom);
 	(void)virConnectClose(c);
 }
