@@ -32,7 +32,8 @@ cache_build() {
 	GUEST_INITRAMFS=${ROOTFS%/root}/guest.cpio
 	is_newer_than_all "$HOST_INITRAMFS" "$LAB_SRC/lib/initramfs.sh" "$LAB_SRC/host/initramfs-init" ||
 		host_initramfs "$HOST_INITRAMFS"
-	is_newer_than_all "$GUEST_INITRAMFS" "$LAB_SRC/lib/initramfs.sh" "$LAB_SRC"/guest/* "$BIN/labd" ||
+	is_newer_than_all "$GUEST_INITRAMFS" "$LAB_SRC/lib/initramfs.sh" "$LAB_SRC"/guest/* "$BIN/labd" \
+		"$REPO/docs/guest/sfhybrid-bond" ||
 		guest_initramfs "$GUEST_INITRAMFS"
 	kvm_probe
 	exec {lock}>&-

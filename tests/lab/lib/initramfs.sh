@@ -79,12 +79,13 @@ guest_initramfs() {
 	local dir
 	dir=$(mktemp -d "$CACHE/initramfs.XXXXXX")
 	stage_busybox "$dir"
-	stage_modules "$dir" virtio_pci virtio_console failover net_failover virtio_net igbvf af_packet
+	stage_modules "$dir" virtio_pci virtio_console failover net_failover virtio_net igbvf af_packet macvlan bonding
 	stage_program "$dir" /usr/sbin/ethtool
 	install -m 0755 "$LAB_SRC/guest/init" "$dir/init"
 	install -m 0644 "$LAB_SRC/guest/inittab" "$dir/etc/inittab"
 	install -m 0755 "$LAB_SRC/guest/netdevs" "$dir/etc/netdevs"
 	install -m 0755 "$BIN/labd" "$dir/bin/labd"
+	install -m 0755 "$REPO/docs/guest/sfhybrid-bond" "$dir/bin/sfhybrid-bond"
 	pack_initramfs "$dir" "$1"
 	rm -rf "$dir"
 }
