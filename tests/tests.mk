@@ -7,7 +7,11 @@ test: check-deps ## unit, BPF and network-namespace tests (minutes; needs root)
 
 .PHONY: test-suites
 test-suites: all
-	$(Q)tests/run-suites.sh test-unit test-bpf test-netns test-fuzz test-install
+	$(Q)tests/run-suites.sh test-unit test-bpf test-netns test-fuzz test-install test-acceptance
+
+.PHONY: test-acceptance
+test-acceptance: ## every test that docs/acceptance.md names exists
+	$(Q)tests/acceptance
 
 .PHONY: test-faults
 test-faults: check-deps ## seed faults one at a time; each must turn its named test red
