@@ -46,3 +46,14 @@ $(B)/bench-up-bare: $(B)/obj/bench/up/bare.o
 bench-up: check-deps ## measure `up` of 56 VFs in the lab over the bare calls it needs; build/bench/up.json
 	$(Q)$(MAKE) --no-print-directory all $(B)/bench-up-bare
 	$(Q)bench/up/run
+
+# --- throughput and round-trip time, in the lab ------------------------------------------
+# Static: the guest has no libraries.
+$(B)/sfh-flow: $(B)/obj/bench/flow.o
+	$(call say,LD,$@)
+	$(Q)$(CC) $(LDFLAGS) -static -o $@ $^
+
+.PHONY: bench-throughput
+bench-throughput: check-deps ## guest to client on each leg and on its rivals, in the lab; build/bench/throughput.json, .svg, .png
+	$(Q)$(MAKE) --no-print-directory all $(B)/sfh-flow
+	$(Q)bench/throughput

@@ -57,6 +57,7 @@ int main(int argc, char **argv)
 						 { "help", no_argument, NULL, 'h' },
 						 { NULL, 0, NULL, 0 } };
 	const char *only = NULL, *json_path = NULL;
+	FILE *out = NULL;
 	struct dp_report rep = { .seconds = 1.0 };
 	struct dp_cost costs[DP_COSTS];
 	struct dp_rival **rivals;
@@ -93,6 +94,11 @@ int main(int argc, char **argv)
 	}
 	if (optind != argc || rounds < 1 || rounds > DP_MAX_ROUNDS || !(rep.seconds > 0))
 		return usage(2);
+	/* Before dp_enter() hides directories. */
+	if (json_path && !(out = fopen(json_path, "we"))) {
+		(void)fprintf(stderr, "bench-datapath: cannot write %s\n", json_path);
+		return 1;
+	}
 	rivals = calloc(dp_plan_count, sizeof(struct dp_rival *));
 	if (!rivals)
 		return 1;
@@ -134,7 +140,7 @@ int main(int argc, char **argv)
 	rep.rivals = rivals;
 	rep.n = n;
 	json = dp_report(&rep, &missed);
-	if (!json || (json_path && json_dump_file(json, json_path, JSON_INDENT(2)) < 0)) {
+	if (!json || (out && (json_dumpf(json, out, JSON_INDENT(2)) < 0 || fclose(out) != 0))) {
 		(void)fprintf(stderr, "bench-datapath: cannot write %s\n",
 			      json_path ? json_path : "the report");
 		return 1;

@@ -170,15 +170,14 @@ static int attach_xdp(uint32_t ifindex, const struct bpf_program *prog, struct s
 
 static int make_veth_sinks(struct dp_rival *r, struct sfh_error *err)
 {
-	int rc = 0;
+	int rc = sh(err,
+		    "i=0; while [ $i -lt %u ]; do "
+		    "echo \"link add sink$i type veth peer name end$i\"; "
+		    "echo \"link set sink$i up\"; echo \"link set end$i up\"; i=$((i + 1)); done | "
+		    "ip -batch -", r->plan->devices);
 
-	for (uint32_t i = 0; i < r->plan->devices && rc == 0; i++) {
-		rc = sh(err,
-			"ip link add sink%u type veth peer name end%u && ip link set sink%u up && "
-			"ip link set end%u up", i, i, i, i);
-		if (rc == 0)
-			rc = attach_xdp(index_of("end", i), r->bpf->progs.dp_sink, err);
-	}
+	for (uint32_t i = 0; i < r->plan->devices && rc == 0; i++)
+		rc = attach_xdp(index_of("end", i), r->bpf->progs.dp_sink, err);
 	return rc;
 }
 
@@ -247,8 +246,10 @@ static int way_bridge(struct dp_rival *r, struct sfh_error *err)
 	int rc = sh(err, "ip link add br0 type bridge mcast_snooping 0 && ip link set br0 up && "
 			 "ip link set pf0 master br0");
 
-	for (uint32_t i = 0; i < r->plan->devices && rc == 0; i++)
-		rc = sh(err, "ip link set sink%u master br0", i);
+	if (rc == 0)
+		rc = sh(err,
+			"i=0; while [ $i -lt %u ]; do echo \"link set sink$i master br0\"; "
+			"i=$((i + 1)); done | ip -batch -", r->plan->devices);
 	for (uint32_t i = 0; i < r->plan->pairs && rc == 0; i++)
 		rc = sh(err, "bridge fdb add %s dev sink%u master static", mac_text(i, mac),
 			i % r->plan->devices);
