@@ -1,5 +1,20 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-# Measurements of the control plane: in memory, and of `up` in the lab.
+# Measurements. `make bench` runs what is in BENCHES, each a target of its own; one that
+# misses a bound does not keep the others from running.
+BENCHES += bench-switches bench-control bench-datapath bench-throughput bench-up
+
+.PHONY: bench
+bench: check-deps ## run every bench: what is measured and how to read it is in docs/performance.md
+	$(Q)missed=; for bench in $(BENCHES); do \
+		echo "== $$bench"; $(MAKE) --no-print-directory $$bench || missed+=" $$bench"; \
+	done; [ -z "$$missed" ] || { echo "missed a bound or failed:$$missed" >&2; exit 1; }
+
+.PHONY: bench-switches
+bench-switches: check-deps ## measure single switches in the lab; build/bench/switches.json
+	$(Q)$(MAKE) --no-print-directory all
+	$(Q)bench/switches
+
+# --- the control plane, in memory ---------------------------------------------------------
 CONTROL_OBJ := $(patsubst %.c,$(B)/obj/%.o,$(wildcard bench/control/*.c))
 
 # The agent itself but for its main(): a host in memory takes libvirt's and the kernel's place.
@@ -36,7 +51,8 @@ $(B)/bench-datapath: $(DATAPATH_OBJ) $(B)/libsfhybrid.a
 bench-datapath: check-deps ## measure the datapath against its rivals, natively; build/bench/datapath.json, .svg, .png
 	$(Q)$(MAKE) --no-print-directory all $(B)/bench-datapath
 	$(Q)mkdir -p $(B)/bench
-	$(Q)$(B)/bench-datapath --json $(B)/bench/datapath.json
+	$(Q)$(B)/bench-datapath --json $(B)/bench/datapath.json || status=$$?; \
+		bench/plot-datapath $(B)/bench/datapath.json $(B)/bench/datapath && exit $${status:-0}
 
 $(B)/bench-up-bare: $(B)/obj/bench/up/bare.o
 	$(call say,LD,$@)

@@ -37,9 +37,4 @@ test-random: check-deps ## random operations on 56 real VFs against a model (SEE
 	$(Q)$(MAKE) --no-print-directory all
 	$(Q)tests/lab/random-test $(SEED)
 
-.PHONY: bench
-bench: check-deps ## measure single switches in the lab
-	$(Q)$(MAKE) --no-print-directory all
-	$(Q)bench/switches
-
 -include tests/unit/unit.mk tests/bpf/bpf.mk tests/netns/netns.mk tests/fuzz/fuzz.mk

@@ -7,7 +7,7 @@
 
 #define CACHE_LINE __attribute__((aligned(128)))
 /* Looks at the reader's counter in one wait; a bound for the verifier. */
-#define WAIT_TURNS 2000
+#define WAIT_TURNS 20000
 
 const volatile __u32 dp_out_ifindex; /* the wire's end of the PF's cable */
 const volatile __u32 dp_pairs = 1;

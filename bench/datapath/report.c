@@ -113,7 +113,7 @@ static json_t *ratios_json(const struct dp_report *rep, unsigned int *missed)
 			continue;
 		(void)figures(over, bounds[i].figure, b);
 		s = dp_ratio(a, b, figures(of, bounds[i].figure, a));
-		ok = bounds[i].at_least ? s.median >= bounds[i].bound : s.median <= bounds[i].bound;
+		ok = dp_within(s.median, bounds[i].bound, bounds[i].at_least);
 		*missed += !ok;
 		(void)printf("  %-4s %-56s %6.3f [%5.3f-%5.3f]  %s %g\n", ok ? "ok" : "MISS",
 			     bounds[i].text, s.median, s.min, s.max,
@@ -162,6 +162,13 @@ json_t *dp_report(const struct dp_report *rep, unsigned int *missed)
 			bridge = rep->rivals[i];
 		(void)json_array_append_new(rivals, rival_json(rep->rivals[i], bridge));
 	}
+	for (size_t i = 0; i < rep->n; i++)
+		for (size_t k = 0; k < rep->rivals[i]->rounds; k++)
+			if (!rep->rivals[i]->samples[k].delivered) {
+				(void)printf("  MISS %s delivered nothing in round %zu\n",
+					     rep->rivals[i]->plan->name, k + 1);
+				++*missed;
+			}
 	(void)printf("  Open vSwitch: not available: %s\n", rep->ovs_why);
 	(void)printf("  bridge-nf-call-iptables is %s for the bridges\n\n",
 		     rep->br_netfilter ? "on" : "off");

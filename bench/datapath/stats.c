@@ -44,6 +44,11 @@ struct dp_spread dp_ratio(const double *a, const double *b, size_t n)
 	return s;
 }
 
+bool dp_within(double value, double bound, bool at_least)
+{
+	return at_least ? value >= bound : value <= bound;
+}
+
 bool dp_selected(const char *list, const char *name)
 {
 	while (list) {

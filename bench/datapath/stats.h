@@ -16,6 +16,9 @@ struct dp_spread dp_spread(const double *values, size_t n);
  * disturbs both. Rounds with b[i] <= 0 do not count. */
 struct dp_spread dp_ratio(const double *a, const double *b, size_t n);
 
+/* Whether a figure keeps its bound; NaN never does. */
+bool dp_within(double value, double bound, bool at_least);
+
 /* "a,b" names "a" and "b", and everything that begins with "a-" or "b-"; NULL: everything. */
 bool dp_selected(const char *list, const char *name);
 
