@@ -120,9 +120,11 @@ int dp_enter(struct sfh_error *err)
 	if (unshare(CLONE_NEWNS | CLONE_NEWNET) < 0)
 		return sfh_err(err, -errno, "cannot make namespaces: %s; run as root",
 			       strerror(errno));
+	/* libxdp keeps its pins in the usual place, whatever bpffs we use. */
 	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
-	    mount("tmpfs", SCRATCH, "tmpfs", 0, NULL) < 0)
-		return sfh_err(err, -errno, "cannot mount a tmpfs: %s", strerror(errno));
+	    mount("tmpfs", SCRATCH, "tmpfs", 0, NULL) < 0 ||
+	    mount("bpf", "/sys/fs/bpf", "bpf", 0, NULL) < 0)
+		return sfh_err(err, -errno, "cannot mount a tmpfs and a bpffs: %s", strerror(errno));
 	return 0;
 }
 
