@@ -6,6 +6,7 @@
 #include <bpf/libbpf.h>
 #include <linux/if_link.h>
 #include <net/if.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "datapath.skel.h"
@@ -40,28 +41,46 @@ static int xdp_program(uint32_t ifindex)
 	return bpf_xdp_query_id((int)ifindex, 0, &id) < 0 || !id ? -1 : bpf_prog_get_fd_by_id(id);
 }
 
-/* The last program loaded under this name: that of this rival, or an equal one. */
-static int tc_program(const char *name)
+/* Every rival of ours has a program of this name: the one that uses this rival's map. */
+static bool uses_map(int prog, uint32_t map_id)
 {
-	uint32_t id = 0;
-	int found = -1;
+	uint32_t ids[32];
+	struct bpf_prog_info info = { .nr_map_ids = SFH_ARRAY_SIZE(ids),
+				      .map_ids = (uintptr_t)ids };
+	uint32_t len = sizeof(info);
 
+	if (bpf_obj_get_info_by_fd(prog, &info, &len) < 0)
+		return false;
+	for (uint32_t i = 0; i < info.nr_map_ids && i < SFH_ARRAY_SIZE(ids); i++)
+		if (ids[i] == map_id)
+			return true;
+	return false;
+}
+
+static int tc_program(const char *name, const char *bpffs)
+{
+	struct bpf_map_info map = {};
+	uint32_t id = 0, len = sizeof(map);
+	char path[128];
+	_cleanup_close_ int map_fd = -1;
+
+	(void)snprintf(path, sizeof(path), "%s/" SFH_PIN_DIR "/sfh_guests", bpffs);
+	map_fd = bpf_obj_get(path);
+	if (map_fd < 0 || bpf_obj_get_info_by_fd(map_fd, &map, &len) < 0)
+		return -1;
 	while (bpf_prog_get_next_id(id, &id) == 0) {
 		struct bpf_prog_info info = {};
-		uint32_t len = sizeof(info);
+		uint32_t info_len = sizeof(info);
 		int fd = bpf_prog_get_fd_by_id(id);
 
 		if (fd < 0)
 			continue;
-		if (bpf_obj_get_info_by_fd(fd, &info, &len) == 0 &&
-		    strncmp(info.name, name, sizeof(info.name) - 1) == 0) {
-			sfh_closep(&found);
-			found = fd;
-		} else {
-			(void)close(fd);
-		}
+		if (bpf_obj_get_info_by_fd(fd, &info, &info_len) == 0 &&
+		    strncmp(info.name, name, sizeof(info.name) - 1) == 0 && uses_map(fd, map.id))
+			return fd;
+		(void)close(fd);
 	}
-	return found;
+	return -1;
 }
 
 int dp_costs(struct dp_rival *r, struct dp_cost costs[DP_COSTS], struct sfh_error *err)
@@ -86,7 +105,7 @@ int dp_costs(struct dp_rival *r, struct dp_cost costs[DP_COSTS], struct sfh_erro
 	miss[1] ^= 0x20;
 	for (size_t i = 0; i < SFH_ARRAY_SIZE(rows); i++) {
 		bool xdp = rows[i].prog == NULL;
-		_cleanup_close_ int fd = xdp ? xdp_program(r->pf) : tc_program(rows[i].prog);
+		_cleanup_close_ int fd = xdp ? xdp_program(r->pf) : tc_program(rows[i].prog, r->bpffs);
 
 		if (fd < 0)
 			return sfh_err(err, -ENOENT, "cannot find %s in the kernel", rows[i].text);

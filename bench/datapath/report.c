@@ -64,11 +64,34 @@ static json_t *spread_json(struct dp_spread s)
 	return json_pack("{s:f, s:f, s:f}", "median", s.median, "min", s.min, "max", s.max);
 }
 
-static json_t *rival_json(const struct dp_rival *r, const struct dp_rival *bridge)
+/* What a person has today in its place: the bridge or bare macvtap to the same sink. */
+static const struct dp_rival *base_of(const struct dp_report *rep, const struct dp_rival *r)
+{
+	for (size_t i = 0; i < rep->n; i++) {
+		const struct dp_plan *p = rep->rivals[i]->plan;
+
+		if ((p->way == DP_BRIDGE || p->way == DP_MACVTAP) && p->sink == r->plan->sink &&
+		    p->devices == r->plan->devices)
+			return rep->rivals[i] == r ? NULL : rep->rivals[i];
+	}
+	return NULL;
+}
+
+static struct dp_spread ratio_of(const struct dp_rival *of, const struct dp_rival *over,
+				 enum figure what)
+{
+	double a[DP_MAX_ROUNDS], b[DP_MAX_ROUNDS];
+
+	(void)figures(over, what, b);
+	return dp_ratio(a, b, figures(of, what, a));
+}
+
+static json_t *rival_json(const struct dp_report *rep, const struct dp_rival *r)
 {
 	struct dp_spread rate = spread_of(r, RATE), cpu = spread_of(r, CPU);
+	const struct dp_rival *base = base_of(rep, r);
+	json_t *samples = json_array(), *against = NULL;
 	uint64_t sent = 0, got = 0;
-	json_t *samples = json_array();
 
 	for (size_t i = 0; i < r->rounds; i++) {
 		const struct dp_sample *s = &r->samples[i];
@@ -83,20 +106,21 @@ static json_t *rival_json(const struct dp_rival *r, const struct dp_rival *bridg
 	(void)printf("  %-8s %-38s %6.3f [%5.3f-%5.3f] %8.0f  %7.4f %%", sink_names[r->plan->sink],
 		     r->plan->text, rate.median / 1e6, rate.min / 1e6, rate.max / 1e6, cpu.median,
 		     sent ? 100.0 * (double)(sent - got) / (double)sent : 0);
-	if (bridge && bridge != r && r->plan->sink == bridge->plan->sink) {
-		double a[DP_MAX_ROUNDS], b[DP_MAX_ROUNDS];
+	if (base) {
+		struct dp_spread ratio = ratio_of(r, base, RATE);
 
-		(void)figures(r, RATE, a);
-		(void)figures(bridge, RATE, b);
-		(void)printf("   %5.2fx", dp_ratio(a, b, r->rounds).median);
+		(void)printf("   %5.2fx %s", ratio.median, base->plan->text);
+		against = json_pack("{s:s, s:o, s:o}", "rival", base->plan->name,
+				    "frames_per_second", spread_json(ratio), "cpu_ns_per_frame",
+				    spread_json(ratio_of(r, base, CPU)));
 	}
 	(void)printf("\n");
-	return json_pack("{s:s, s:s, s:s, s:i, s:i, s:o, s:o, s:I, s:I, s:o}", "name",
+	return json_pack("{s:s, s:s, s:s, s:i, s:i, s:o, s:o, s:I, s:I, s:o*, s:o}", "name",
 			 r->plan->name, "text", r->plan->text, "sink", sink_names[r->plan->sink],
 			 "pairs", (int)r->plan->pairs, "devices", (int)r->plan->devices,
 			 "frames_per_second", spread_json(rate), "cpu_ns_per_frame",
 			 spread_json(cpu), "sent", (json_int_t)sent, "lost",
-			 (json_int_t)(sent - got), "samples", samples);
+			 (json_int_t)(sent - got), "against", against, "samples", samples);
 }
 
 static json_t *ratios_json(const struct dp_report *rep, unsigned int *missed)
@@ -105,14 +129,12 @@ static json_t *ratios_json(const struct dp_report *rep, unsigned int *missed)
 
 	for (size_t i = 0; i < SFH_ARRAY_SIZE(bounds); i++) {
 		const struct dp_rival *of = find(rep, bounds[i].of), *over = find(rep, bounds[i].over);
-		double a[DP_MAX_ROUNDS], b[DP_MAX_ROUNDS];
 		struct dp_spread s;
 		bool ok;
 
 		if (!of || !over)
 			continue;
-		(void)figures(over, bounds[i].figure, b);
-		s = dp_ratio(a, b, figures(of, bounds[i].figure, a));
+		s = ratio_of(of, over, bounds[i].figure);
 		ok = dp_within(s.median, bounds[i].bound, bounds[i].at_least);
 		*missed += !ok;
 		(void)printf("  %-4s %-56s %6.3f [%5.3f-%5.3f]  %s %g\n", ok ? "ok" : "MISS",
@@ -151,17 +173,13 @@ static json_t *costs_json(const struct dp_report *rep)
 json_t *dp_report(const struct dp_report *rep, unsigned int *missed)
 {
 	json_t *rivals = json_array(), *ratios, *costs;
-	const struct dp_rival *bridge = NULL;
 	struct utsname un = {};
 
 	(void)uname(&un);
-	(void)printf("\n  %-8s %-38s %6s %13s %8s %10s %9s\n", "SINK", "RIVAL", "Mpps", "[spread]",
-		     "CPU ns", "LOST", "BRIDGE");
-	for (size_t i = 0; i < rep->n; i++) {
-		if (rep->rivals[i]->plan->way == DP_BRIDGE)
-			bridge = rep->rivals[i];
-		(void)json_array_append_new(rivals, rival_json(rep->rivals[i], bridge));
-	}
+	(void)printf("\n  %-8s %-38s %6s %13s %8s %10s   %s\n", "SINK", "RIVAL", "Mpps", "[spread]",
+		     "CPU ns", "LOST", "FRAMES");
+	for (size_t i = 0; i < rep->n; i++)
+		(void)json_array_append_new(rivals, rival_json(rep, rep->rivals[i]));
 	for (size_t i = 0; i < rep->n; i++)
 		for (size_t k = 0; k < rep->rivals[i]->rounds; k++)
 			if (!rep->rivals[i]->samples[k].delivered) {

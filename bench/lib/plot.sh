@@ -46,7 +46,7 @@ frac() { awk -v a="$1" -v b="$2" 'BEGIN { printf "%.4f", a / b }'; }
 plot_panel() {
 	local file title unit largest
 	IFS='|' read -r file title unit <<<"$1"
-	largest=$(awk -F'\t' '{ if ($4 > m) m = $4; if ($2 > m) m = $2 } END { print m * 1.32 }' "$file")
+	largest=$(awk -F'\t' '{ if ($4 > m) m = $4; if ($2 > m) m = $2 } END { print m * 1.45 }' "$file")
 	cat <<-GP
 	set datafile separator "\t"
 	set lmargin at screen 0.31
@@ -56,11 +56,13 @@ plot_panel() {
 	set border 2 lc rgb '#999999'
 	set xrange [0:$largest]
 	set yrange [$2 - 0.5:-0.5]
-	set xtics out nomirror scale 0.5 tc rgb '#777777' font ',10'
+	set xtics out nomirror scale 0.5 tc rgb '#777777'
 	set grid xtics lt 1 lc rgb '#e5e5e5'
 	set ytics scale 0 tc rgb '#222222'
 	set xlabel ""
-	set title "{/:Bold $title}  {/*0.85 ($unit)}" left offset screen -0.29,0
+	set title ""
+	set label 3 "{/:Bold $title}" at screen 0.31, screen $(frac $(($3 - 20)) "$4") left
+	set label 4 "{/*0.85 $unit}" at screen 0.97, screen $(frac $(($3 - 20)) "$4") right tc rgb '#555555'
 	unset key
 	set style fill solid 1.0 noborder
 	plot '$file' using (0):0:(0):2:(\$0-0.36):(\$0+0.36):5 with boxxyerror lc rgb variable, \\
