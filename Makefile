@@ -122,4 +122,4 @@ format: ## run clang-format over the C sources
 .PHONY: help
 help: ## list the targets
 	@printf 'make TARGET [V=1]\n\n'
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
