@@ -12,14 +12,14 @@ ctl() { lab exec -n "$1" sfhybrid-ctl "${@:2}"; }          # ctl HOST VERB…
 in_guest() { lab guest -n --timeout 20 "$@"; }             # in_guest HOST DOM CMD…
 uri_of() { printf 'qemu+tcp://%s/system\n' "$1"; }
 
-# lab_boot LOG HOSTS: an emulated host that loses a timer interrupt while it boots
+# lab_boot LOG HOSTS [OPTION…]: an emulated host that loses a timer interrupt while it boots
 # stays stuck (seen once in some thirty boots on a busy machine): it gets a second chance.
 lab_boot() {
 	export SFHYBRID_LAB_BOOT_TIMEOUT=${SFHYBRID_LAB_BOOT_TIMEOUT:-150}
-	lab up --hosts "$2" 2>"$1" && return
-	if grep -m 1 'no answer within' "$1" >&2; then
+	lab up --hosts "$2" "${@:3}" 2>"$1" && return
+	if grep -m 1 -E "no answer within|timer doesn't work" "$1" >&2; then
 		echo "once more, then" >&2
-		lab up --hosts "$2" 2>>"$1" && return
+		lab up --hosts "$2" "${@:3}" 2>>"$1" && return
 	fi
 	cat "$1" >&2
 	return 1
