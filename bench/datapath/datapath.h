@@ -26,6 +26,7 @@ struct dp_plan {
 	enum dp_way way;
 	uint32_t pairs;	  /* destinations, and steering entries for ours */
 	uint32_t devices; /* that they share */
+	bool metered;	  /* as in the half minute after arming */
 };
 extern const struct dp_plan dp_plans[];
 extern const size_t dp_plan_count;

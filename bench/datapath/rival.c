@@ -28,21 +28,22 @@
 #define SCRATCH	      "/tmp"
 
 const struct dp_plan dp_plans[] = {
-	{ "generator", "generator alone, dropped at the PF", DP_SINK_PF, DP_DROP, 1, 0 },
-	{ "bridge", "Linux bridge", DP_SINK_VETH, DP_BRIDGE, 1, 1 },
-	{ "ceiling", "XDP redirect, no lookup", DP_SINK_VETH, DP_CEILING, 1, 1 },
-	{ "ours-1", "sfhybrid, 1 pair", DP_SINK_VETH, DP_OURS, 1, 1 },
-	{ "ours-127", "sfhybrid, 127 pairs", DP_SINK_VETH, DP_OURS, 127, 1 },
-	{ "ours-1016", "sfhybrid, 1016 pairs", DP_SINK_VETH, DP_OURS, 1016, 1 },
-	{ "ours-10000", "sfhybrid, 10,000 pairs", DP_SINK_VETH, DP_OURS, 10000, 1 },
-	{ "fan-bridge", "Linux bridge, 127 devices", DP_SINK_VETH, DP_BRIDGE, 127, 127 },
-	{ "fan-ceiling", "XDP redirect, no lookup, 127 devices", DP_SINK_VETH, DP_CEILING, 127, 127 },
-	{ "fan-ours", "sfhybrid, 127 pairs on 127 devices", DP_SINK_VETH, DP_OURS, 127, 127 },
-	{ "tap-bridge", "Linux bridge", DP_SINK_TAP, DP_BRIDGE, 1, 1 },
-	{ "tap-ceiling", "XDP redirect, no lookup", DP_SINK_TAP, DP_CEILING, 1, 1 },
-	{ "tap-ours", "sfhybrid", DP_SINK_TAP, DP_OURS, 1, 1 },
-	{ "macvtap-bare", "macvtap", DP_SINK_MACVTAP, DP_MACVTAP, 1, 1 },
-	{ "macvtap-ours", "sfhybrid on macvtap", DP_SINK_MACVTAP, DP_OURS, 1, 1 },
+	{ "generator", "generator alone, dropped at the PF", DP_SINK_PF, DP_DROP, 1, 0, false },
+	{ "bridge", "Linux bridge", DP_SINK_VETH, DP_BRIDGE, 1, 1, false },
+	{ "ceiling", "XDP redirect, no lookup", DP_SINK_VETH, DP_CEILING, 1, 1, false },
+	{ "ours-1", "sfhybrid, 1 pair", DP_SINK_VETH, DP_OURS, 1, 1, false },
+	{ "ours-127", "sfhybrid, 127 pairs", DP_SINK_VETH, DP_OURS, 127, 1, false },
+	{ "ours-1016", "sfhybrid, 1016 pairs", DP_SINK_VETH, DP_OURS, 1016, 1, false },
+	{ "ours-10000", "sfhybrid, 10,000 pairs", DP_SINK_VETH, DP_OURS, 10000, 1, false },
+	{ "metered-ours", "sfhybrid, 1 pair, switch meter running", DP_SINK_VETH, DP_OURS, 1, 1, true },
+	{ "fan-bridge", "Linux bridge, 127 devices", DP_SINK_VETH, DP_BRIDGE, 127, 127, false },
+	{ "fan-ceiling", "XDP redirect, no lookup, 127 devices", DP_SINK_VETH, DP_CEILING, 127, 127, false },
+	{ "fan-ours", "sfhybrid, 127 pairs on 127 devices", DP_SINK_VETH, DP_OURS, 127, 127, false },
+	{ "tap-bridge", "Linux bridge", DP_SINK_TAP, DP_BRIDGE, 1, 1, false },
+	{ "tap-ceiling", "XDP redirect, no lookup", DP_SINK_TAP, DP_CEILING, 1, 1, false },
+	{ "tap-ours", "sfhybrid", DP_SINK_TAP, DP_OURS, 1, 1, false },
+	{ "macvtap-bare", "macvtap", DP_SINK_MACVTAP, DP_MACVTAP, 1, 1, false },
+	{ "macvtap-ours", "sfhybrid on macvtap", DP_SINK_MACVTAP, DP_OURS, 1, 1, false },
 };
 const size_t dp_plan_count = SFH_ARRAY_SIZE(dp_plans);
 
@@ -269,26 +270,34 @@ static int way_ceiling(struct dp_rival *r, struct sfh_error *err)
 	return attach_xdp(r->pf, r->bpf->progs.dp_ceiling, err);
 }
 
-/* A standby device belongs to one pair (sfh_steer_stage() insists). For what
- * thousands of entries cost by themselves the entries beyond the devices there
- * are lead to those devices all the same: staged and armed by the API, then
- * given the device in the pinned map. */
-static int lend_device(struct dp_rival *r, const struct sfh_guest_key *key, uint32_t ifindex,
-		       enum sfh_standby_kind kind, struct sfh_error *err)
+/* Two things that the API does not do, in the pinned map. A standby device belongs to
+ * one pair (sfh_steer_stage() insists): for what thousands of entries cost by
+ * themselves those beyond the devices there are, are lent one of them. And the switch
+ * meter runs for half a minute after arming: a pair that has been on its standby leg
+ * for longer is what is measured, but for the rival that says otherwise. */
+static int settle(struct dp_rival *r, int map, const struct sfh_guest_key *key, uint32_t ifindex,
+		  enum sfh_standby_kind kind, struct sfh_error *err)
 {
-	char path[128];
-	_cleanup_close_ int map = -1;
 	struct sfh_guest guest;
 
-	(void)snprintf(path, sizeof(path), "%s/" SFH_PIN_DIR "/sfh_guests", r->bpffs);
-	map = bpf_obj_get(path);
-	if (map < 0 || bpf_map_lookup_elem(map, key, &guest) < 0)
-		return sfh_err(err, -errno, "cannot read %s: %s", path, strerror(errno));
+	if (bpf_map_lookup_elem(map, key, &guest) < 0)
+		return sfh_err(err, -errno, "cannot read sfh_guests: %s", strerror(errno));
 	guest.standby_ifindex = ifindex;
 	guest.standby_kind = (uint8_t)kind;
+	guest.meter_until_ns = r->plan->metered ? UINT64_MAX : 1;
 	if (bpf_map_update_elem(map, key, &guest, BPF_EXIST) < 0)
-		return sfh_err(err, -errno, "cannot write %s: %s", path, strerror(errno));
+		return sfh_err(err, -errno, "cannot write sfh_guests: %s", strerror(errno));
 	return 0;
+}
+
+static int guests_map(const struct dp_rival *r, struct sfh_error *err)
+{
+	char path[128];
+	int fd;
+
+	(void)snprintf(path, sizeof(path), "%s/" SFH_PIN_DIR "/sfh_guests", r->bpffs);
+	fd = bpf_obj_get(path);
+	return fd < 0 ? sfh_err(err, -errno, "cannot open %s: %s", path, strerror(errno)) : fd;
 }
 
 static int way_ours(struct dp_rival *r, struct sfh_error *err)
@@ -297,6 +306,7 @@ static int way_ours(struct dp_rival *r, struct sfh_error *err)
 									SFH_STANDBY_TAP;
 	struct sfh_steer_config cfg = { .bpffs = r->bpffs, .max_pairs = 16384 };
 	struct sfh_steer_pf_info info;
+	_cleanup_close_ int map = -1;
 	int rc;
 
 	(void)snprintf(r->bpffs, sizeof(r->bpffs), SCRATCH "/bpf-%s", r->plan->name);
@@ -309,6 +319,10 @@ static int way_ours(struct dp_rival *r, struct sfh_error *err)
 		rc = sfh_err(err, info.xdp_error, "no XDP on the PF: %s", info.xdp_why);
 	for (uint32_t i = 0; i < r->plan->devices && rc == 0; i++)
 		rc = sfh_steer_standby_attach(r->steer, index_of("sink", i), kind, err);
+	if (rc == 0)
+		rc = map = guests_map(r, err);
+	if (rc > 0)
+		rc = 0;
 	for (uint32_t i = 0; i < r->plan->pairs && rc == 0; i++) {
 		struct sfh_guest_key key = { .pf_ifindex = r->pf };
 		uint32_t ifindex = index_of("sink", i % r->plan->devices);
@@ -318,8 +332,8 @@ static int way_ours(struct dp_rival *r, struct sfh_error *err)
 		rc = sfh_steer_stage(r->steer, &key, lent ? 0 : ifindex, kind, false, err);
 		if (rc == 0)
 			rc = sfh_steer_arm(r->steer, &key, err);
-		if (rc == 0 && lent)
-			rc = lend_device(r, &key, ifindex, kind, err);
+		if (rc == 0)
+			rc = settle(r, map, &key, ifindex, kind, err);
 	}
 	return rc;
 }
