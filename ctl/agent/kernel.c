@@ -128,6 +128,35 @@ static struct sfh_guest_key key_of(const struct sfh_pair *p)
 		_r;                                                                                \
 	})
 
+static char *vlan_link_name(const struct sfh_pair *p, char buf[16])
+{
+	(void)snprintf(buf, 16, "sfhv%d.%u", p->standby_ifindex, p->vlan);
+	return buf;
+}
+
+/* A NIC's switch hands frames of a VLAN to the PF only if the PF is a member. A VLAN link
+ * on the PF itself would make it one and then swallow the frames; one on the macvtap
+ * makes it one as well, and there our program has taken the tag before. It carries
+ * nothing, stays down, and goes with the macvtap. */
+static void join_vlan(struct sfh_agent *a, const struct sfh_pair *p)
+{
+	uint16_t proto = p->wish.what & SFH_VF_PROTO ? p->wish.cfg.proto : 0;
+	struct sfh_error err = { 0 };
+	char name[16];
+	int r;
+
+	if (!p->vlan)
+		return;
+	r = p->kind == SFH_STANDBY_TAP ?
+		    sfh_nl_bridge_vlan_add(a->nl, p->pf_ifindex, p->vlan, &err) :
+		    sfh_nl_vlan_add_proto(a->nl, vlan_link_name(p, name), p->standby_ifindex, p->vlan,
+					  proto, &err);
+	if (r < 0 && r != -EEXIST)
+		sfh_agent_log(LOG_WARNING,
+			      "%s may get nothing on its standby leg: '%s' cannot join VLAN %u: %s",
+			      p->domain_name, p->pf, p->vlan, err.text);
+}
+
 static int standby_attach(void *ctx, struct sfh_pair *p, struct sfh_error *err)
 {
 	struct sfh_agent *a = ctx;
@@ -137,6 +166,7 @@ static int standby_attach(void *ctx, struct sfh_pair *p, struct sfh_error *err)
 	if (r < 0)
 		return r;
 	p->standby_ifindex = link.ifindex;
+	join_vlan(a, p);
 	return WITH_STEER(a, err,
 			  sfh_steer_standby_attach(a->steer, (uint32_t)link.ifindex, p->kind, err));
 }
@@ -190,7 +220,10 @@ static int unstage(void *ctx, const struct sfh_pair *p, struct sfh_error *err)
 {
 	struct sfh_agent *a = ctx;
 	struct sfh_guest_key key = key_of(p);
+	char name[16];
 
+	if (p->vlan && p->standby_ifindex && p->kind != SFH_STANDBY_TAP)
+		(void)sfh_nl_link_del(a->nl, vlan_link_name(p, name), NULL);
 	if (p->standby_ifindex)
 		(void)WITH_STEER(a, NULL,
 				 sfh_steer_standby_detach(a->steer, (uint32_t)p->standby_ifindex,

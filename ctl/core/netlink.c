@@ -3,6 +3,7 @@
 
 #include <arpa/inet.h>
 #include <linux/if.h>
+#include <linux/if_bridge.h>
 #include <linux/if_ether.h>
 #include <linux/if_link.h>
 #include <linux/neighbour.h>
@@ -407,16 +408,45 @@ int sfh_nl_bridge_add(struct sfh_nl *nl, const char *name, struct sfh_error *err
 	return link_add(nl, link, name, err);
 }
 
-int sfh_nl_vlan_add(struct sfh_nl *nl, const char *name, int lower, uint16_t vid,
-		    struct sfh_error *err)
+int sfh_nl_vlan_add_proto(struct sfh_nl *nl, const char *name, int lower, uint16_t vid,
+			  uint16_t proto, struct sfh_error *err)
 {
 	_cleanup_(link_putp) struct rtnl_link *link = rtnl_link_vlan_alloc();
 
 	if (link) {
 		rtnl_link_set_link(link, lower);
 		rtnl_link_vlan_set_id(link, vid);
+		if (proto)
+			rtnl_link_vlan_set_protocol(link, htons(proto));
 	}
 	return link_add(nl, link, name, err);
+}
+
+int sfh_nl_vlan_add(struct sfh_nl *nl, const char *name, int lower, uint16_t vid,
+		    struct sfh_error *err)
+{
+	return sfh_nl_vlan_add_proto(nl, name, lower, vid, 0, err);
+}
+
+int sfh_nl_bridge_vlan_add(struct sfh_nl *nl, int port, uint16_t vid, struct sfh_error *err)
+{
+	struct bridge_vlan_info info = { .vid = vid };
+	struct ifinfomsg ifi = { .ifi_family = AF_BRIDGE, .ifi_index = port };
+	struct nl_msg *msg = nlmsg_alloc_simple(RTM_SETLINK, NLM_F_REQUEST | NLM_F_ACK);
+	struct nlattr *spec = NULL;
+	int r = -ENOMEM;
+
+	if (msg && nlmsg_append(msg, &ifi, sizeof(ifi), NLMSG_ALIGNTO) == 0)
+		spec = nla_nest_start(msg, IFLA_AF_SPEC);
+	if (spec && nla_put(msg, IFLA_BRIDGE_VLAN_INFO, sizeof(info), &info) == 0) {
+		(void)nla_nest_end(msg, spec);
+		r = nl_errno(nl_send_sync(nl->sock, msg)); /* frees it */
+		msg = NULL;
+	}
+	nlmsg_free(msg);
+	return r < 0 ? sfh_err(err, r, "cannot make ifindex %d a member of VLAN %u: %s", port, vid,
+			       strerrordesc_np(-r))
+		     : 0;
 }
 
 int sfh_nl_link_del(struct sfh_nl *nl, const char *name, struct sfh_error *err)

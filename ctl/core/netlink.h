@@ -76,6 +76,12 @@ int sfh_nl_link_set_master(struct sfh_nl *nl, int ifindex, int master, struct sf
 int sfh_nl_bridge_add(struct sfh_nl *nl, const char *name, struct sfh_error *err);
 int sfh_nl_vlan_add(struct sfh_nl *nl, const char *name, int lower, uint16_t vid,
 		    struct sfh_error *err);
+/* The same with the ethertype of its tags; 0: 802.1Q. */
+int sfh_nl_vlan_add_proto(struct sfh_nl *nl, const char *name, int lower, uint16_t vid,
+			  uint16_t proto, struct sfh_error *err);
+/* Makes a bridge's port a member of a VLAN, and by that its NIC's filter. A bridge that
+ * does not filter VLANs forwards as before. Idempotent. */
+int sfh_nl_bridge_vlan_add(struct sfh_nl *nl, int port, uint16_t vid, struct sfh_error *err);
 /* 0 also when the link is already gone. */
 int sfh_nl_link_del(struct sfh_nl *nl, const char *name, struct sfh_error *err);
 /* How many addresses (IPv4, IPv6 but link-local) each of n links carries: one dump. */

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* Port VLANs and spoofchk on real devices: what is on the wire, and what comes out of
  * the tap's or macvtap's descriptor, which is the guest. */
+#include "ctl/core/netlink.h"
 #include "ctl/core/steer.h"
 #include "tests/netns/sandbox.h"
 
@@ -323,6 +324,42 @@ static void neighbour_on_its_vf(enum sfh_standby_kind kind)
 Test(vlan_tap, neighbour_on_its_vf_tc) { bridge(false); neighbour_on_its_vf(TAP); }
 Test(vlan_tap, neighbour_on_its_vf_xdp) { bridge(true); neighbour_on_its_vf(TAP); }
 Test(vlan_macvtap, neighbour_on_its_vf) { attach_pf(true); neighbour_on_its_vf(MACVTAP); }
+
+/* --- the PF as a member of the VLAN -------------------------------------------------------- */
+
+/* What makes the NIC's filter let the VLAN through must not swallow it. */
+static void member(enum sfh_standby_kind kind)
+{
+	struct nic n = plain("nic0", kind, MAC_GUEST, 42);
+	struct frame in = mk_frame(MAC_GUEST, MAC_PEER, TAG(42), 0);
+	struct frame bcast = mk_frame(MAC_BCAST, MAC_PEER, TAG(42), 0);
+	struct frame out = mk_frame(MAC_PEER, MAC_GUEST, 0, 0);
+	struct sfh_nl *nl = NULL;
+	struct sfh_error err = {};
+	int r;
+
+	cr_assert_eq(sfh_nl_open(&nl, &err), 0, "%s", err.text);
+	r = kind == TAP ? sfh_nl_bridge_vlan_add(nl, (int)T.pf, 42, &err) :
+			  sfh_nl_vlan_add_proto(nl, "sfhv.42", (int)n.ifindex, 42, 0, &err);
+	if (r == -EOPNOTSUPP)
+		cr_skip_test("needs a kernel with %s", kind == TAP ? "BRIDGE_VLAN_FILTERING" : "8021q");
+	cr_assert_eq(r, 0, "%s", err.text);
+	sh(kind == TAP ? "bridge vlan show dev pf0 | grep -qw 42" :
+			 "ip -d link show sfhv.42 | grep -q 'vlan protocol 802.1Q id 42'");
+	becomes(T.wire, n.fd, in, untagged(in));
+	becomes(T.wire, n.fd, bcast, untagged(bcast));
+	becomes(n.fd, T.wire, out, tagged(out, TAG(42)));
+	if (kind == TAP)
+		cr_assert_eq(sfh_nl_bridge_vlan_add(nl, (int)T.pf, 42, &err), 0, "twice");
+	else
+		cr_assert_eq(sfh_nl_vlan_add_proto(nl, "sfhv.43", (int)n.ifindex, 43, ETH_P_8021AD,
+						   &err), 0, "%s", err.text);
+	sfh_nl_close(&nl);
+}
+
+Test(vlan_tap, member_tc) { bridge(false); member(TAP); }
+Test(vlan_tap, member_xdp) { bridge(true); member(TAP); }
+Test(vlan_macvtap, member) { attach_pf(true); member(MACVTAP); }
 
 /* --- proofs, jumbo frames ------------------------------------------------------------------- */
 
