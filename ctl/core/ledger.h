@@ -12,7 +12,7 @@
 #include "ctl/core/netlink.h"
 #include "sfhybrid/util.h"
 
-#define SFH_LEDGER_SCHEMA 2
+#define SFH_LEDGER_SCHEMA 3
 #define SFH_NAME_MAX 256 /* network and domain names, with the terminator */
 #define SFH_UUID_STRLEN 37
 

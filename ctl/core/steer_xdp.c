@@ -112,7 +112,11 @@ static int link_make(struct sfh_steer *s, uint32_t ifindex)
 static void link_remove(struct sfh_steer *s, uint32_t ifindex)
 {
 	_cleanup_free_ char *path = link_path(s, ifindex);
+	_cleanup_close_ int fd = path ? link_get(path, ifindex) : -1;
 
+	/* A link that loses its pin lets go some time later; this is now. */
+	if (fd >= 0)
+		(void)bpf_link_detach(fd);
 	if (path)
 		(void)unlink(path);
 	/* Fails while other links are there: as it should. */
