@@ -5,6 +5,7 @@
 # shellcheck shell=bash
 
 PROBER=$REPO/build/sfh-prober
+LABNET=$REPO/build/lab/bin/labnet # tests/lab/labnet.c
 SETTLE=${SETTLE:-2} # seconds after a change that still count as its cost
 PROBER_PID=
 PROBER_LOG=

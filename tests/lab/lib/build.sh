@@ -4,9 +4,9 @@
 tools_build() {
 	local tool
 	mkdir -p "$BIN"
-	for tool in labd labx; do
+	for tool in labd labx labnet; do
 		[[ $BIN/$tool -nt $LAB_SRC/$tool.c && $BIN/$tool -nt $LAB_SRC/labproto.h ]] && continue
-		# Static: labd also runs in a guest that has no libraries.
+		# Static: labd and labnet also run in a guest that has no libraries.
 		gcc -std=gnu11 -O2 -Wall -Wextra -Wshadow -static -o "$BIN/$tool.new" "$LAB_SRC/$tool.c"
 		mv "$BIN/$tool.new" "$BIN/$tool"
 	done
@@ -32,7 +32,7 @@ cache_build() {
 	GUEST_INITRAMFS=${ROOTFS%/root}/guest.cpio
 	is_newer_than_all "$HOST_INITRAMFS" "$LAB_SRC/lib/initramfs.sh" "$LAB_SRC/host/initramfs-init" ||
 		host_initramfs "$HOST_INITRAMFS"
-	is_newer_than_all "$GUEST_INITRAMFS" "$LAB_SRC/lib/initramfs.sh" "$LAB_SRC"/guest/* "$BIN/labd" \
+	is_newer_than_all "$GUEST_INITRAMFS" "$LAB_SRC/lib/initramfs.sh" "$LAB_SRC"/guest/* "$BIN"/lab{d,net} \
 		"$REPO/docs/guest/sfhybrid-bond" ||
 		guest_initramfs "$GUEST_INITRAMFS"
 	kvm_probe
