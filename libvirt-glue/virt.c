@@ -625,6 +625,15 @@ void sfh_virt_decoy(struct sfh_virt *v, const char *uuid, const char *vf_alias,
 	(void)virDomainQemuMonitorCommand(dom, command, &answer, 0);
 }
 
+static bool no_free_port(virDomainPtr dom)
+{
+	_cleanup_(sfh_domdesc_freep) struct sfh_domdesc *desc = NULL;
+	_cleanup_free_ char *xml = virDomainGetXMLDesc(dom, 0);
+
+	return xml && sfh_domdesc_parse(xml, strlen(xml), &desc, NULL) == 0 &&
+	       desc->free_root_ports == 0;
+}
+
 int sfh_virt_plug(struct sfh_virt *v, const char *uuid, const char *device_xml,
 		  struct sfh_error *err)
 {
@@ -632,8 +641,11 @@ int sfh_virt_plug(struct sfh_virt *v, const char *uuid, const char *device_xml,
 
 	if (!dom)
 		return -ENOENT;
-	if (virDomainAttachDeviceFlags(dom, device_xml, VIR_DOMAIN_AFFECT_LIVE) < 0)
-		return virt_fail(err, "libvirt cannot attach the VF");
+	if (virDomainAttachDeviceFlags(dom, device_xml, VIR_DOMAIN_AFFECT_LIVE) < 0) {
+		int r = virt_fail(err, "libvirt cannot attach the VF");
+
+		return no_free_port(dom) ? -ENOSPC : r;
+	}
 	return 0;
 }
 

@@ -102,7 +102,7 @@ int sfh_virt_negotiated(struct sfh_virt *v, const char *uuid, const char *alias,
  * is none: to be called before each plug. */
 void sfh_virt_decoy(struct sfh_virt *v, const char *uuid, const char *vf_alias,
 		    const char *standby);
-/* Attaches device XML to the live domain only. */
+/* Attaches device XML to the live domain only. -ENOSPC: it has no free PCIe root port. */
 int sfh_virt_plug(struct sfh_virt *v, const char *uuid, const char *device_xml,
 		  struct sfh_error *err);
 /* Asks the guest to let go of the device; its end comes as an event. */

@@ -84,7 +84,8 @@ static void run_plug(struct sfh_job *job)
 		j->result = j->err.code;
 		return;
 	}
-	sfh_virt_decoy(v, j->uuid, sfh_alias_vf(&j->mac, vf), j->text);
+	if (j->text[0])
+		sfh_virt_decoy(v, j->uuid, sfh_alias_vf(&j->mac, vf), j->text);
 	j->result = sfh_virt_plug(v, j->uuid, j->xml, &j->err);
 	sfh_agent_virt_put(j->a);
 }
@@ -94,7 +95,9 @@ static void done_plug(struct sfh_job *job)
 	struct guest_job *j = (struct guest_job *)job;
 
 	sfh_engine_pair_event(&j->a->engine, j->uuid, &j->mac,
-			      j->result < 0 ? SFH_EV_PLUG_FAILED : SFH_EV_PLUGGED, j->err.text);
+			      j->result == -ENOSPC ? SFH_EV_NO_PORT
+			      : j->result < 0	   ? SFH_EV_PLUG_FAILED
+						   : SFH_EV_PLUGGED, j->err.text);
 	sfh_agent_rearm(j->a);
 	guest_job_free(j);
 }
@@ -114,7 +117,8 @@ static int hv_plug(void *ctx, const struct sfh_pair *p)
 		guest_job_free(j);
 		return r;
 	}
-	(void)sfh_strcpy(j->text, sizeof(j->text), p->alias);
+	if (!p->bond) /* nothing is hidden from a guest that bonds by itself */
+		(void)sfh_strcpy(j->text, sizeof(j->text), p->alias);
 	j->job.run = run_plug;
 	j->job.done = done_plug;
 	sfh_worker_submit(a->worker, &j->job);

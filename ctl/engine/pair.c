@@ -398,7 +398,8 @@ static void act_plugged(struct sfh_engine *e, struct sfh_pair *p, const char *wh
 		enter(e, p, SFH_PAIR_PROVING, SFH_PROOF_DEADLINE_MS);
 }
 
-static void act_plug_failed(struct sfh_engine *e, struct sfh_pair *p, const char *why)
+static void plug_failed(struct sfh_engine *e, struct sfh_pair *p, enum sfh_reason reason,
+			const char *why)
 {
 	struct sfh_error err = { 0 };
 
@@ -409,7 +410,17 @@ static void act_plug_failed(struct sfh_engine *e, struct sfh_pair *p, const char
 		act_gone(e, p, NULL);
 		return;
 	}
-	rest_on_standby(e, p, SFH_REASON_PLUG_FAILED, why);
+	rest_on_standby(e, p, reason, why);
+}
+
+static void act_plug_failed(struct sfh_engine *e, struct sfh_pair *p, const char *why)
+{
+	plug_failed(e, p, SFH_REASON_PLUG_FAILED, why);
+}
+
+static void act_no_port(struct sfh_engine *e, struct sfh_pair *p, const char *why)
+{
+	plug_failed(e, p, SFH_REASON_NO_SPARE_PORT, why);
 }
 
 /* --- to-standby --------------------------------------------------------------------------------- */
@@ -861,6 +872,7 @@ static const struct sfh_transition table[] = {
 	ROW(PLUGGING, PLUGGED, act_plugged, "-> proving; or vf if proof came first"),
 	ROW(PLUGGING, PROOF, act_proof, "unpark at once"),
 	ROW(PLUGGING, PLUG_FAILED, act_plug_failed, "VF freed; -> standby, plug-failed"),
+	ROW(PLUGGING, NO_PORT, act_no_port, "VF freed; -> standby, no-spare-port"),
 	ROW(PLUGGING, NEGOTIATED, act_note_negotiated, "remembered"),
 	ROW(PLUGGING, HOLD, act_hold_later, "after this switch"),
 	ROW(PLUGGING, ACCELERATE, act_accelerate_later, "takes back a hold"),

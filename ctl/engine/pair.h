@@ -39,6 +39,7 @@ enum sfh_pair_state {
 	X(LEAVE, "leave", "migrate: Begin")                                                        \
 	X(PLUGGED, "plugged", "worker: libvirt attached the VF")                                   \
 	X(PLUG_FAILED, "plug-failed", "worker: libvirt or QEMU refused the VF")                    \
+	X(NO_PORT, "no-port", "worker: there is no PCIe port to plug the VF into")                 \
 	X(PROOF, "proof", "BPF: a frame of the guest came over the parked VF")                     \
 	X(UNPLUGGED, "unplugged", "QEMU: the guest let go of the VF")                              \
 	X(UNPLUG_FAILED, "unplug-failed", "worker or QEMU: the guest keeps the VF")                \

@@ -130,6 +130,17 @@ Test(kinds, a_barred_nic_says_why)
 	assert_reason(p, NOT_Q35);
 }
 
+Test(kinds, without_a_port_the_vf_is_free_again)
+{
+	struct sfh_pair *p = fake_pair_in(f, SFH_PAIR_PLUGGING);
+
+	sfh_pair_dispatch(&f->e, p, SFH_EV_NO_PORT, "No more available PCI slots");
+	assert_state(p, STANDBY);
+	assert_reason(p, NO_SPARE_PORT);
+	cr_assert_eq(fake_leases(f), 0);
+	cr_assert_str_eq(fake_vf(f, 0, 0), ZEROED);
+}
+
 /* --- a NIC that comes and goes ----------------------------------------------------------- */
 
 Test(kinds, a_nic_that_is_unplugged_on_standby_leaves_nothing)
