@@ -32,6 +32,6 @@ test-fuzz: $(FUZZ_BINS) ## the fuzz targets over their corpora, and two seconds 
 FUZZ_XML        := libvirt-glue/xmlutil.c ctl/core/util.c
 FUZZ_SRC_domxml := libvirt-glue/domxml.c libvirt-glue/domadopt.c libvirt-glue/hostdevxml.c $(FUZZ_XML)
 FUZZ_SRC_netxml := libvirt-glue/netxml.c ctl/core/vfwish.c $(FUZZ_XML)
-FUZZ_SRC_socket := libvirt-glue/domxml.c $(FUZZ_XML)
+FUZZ_SRC_socket := ctl/core/util.c
 FUZZ_SRC_answer := libvirt-glue/hook/answer.c
 $(foreach n,domxml netxml socket,$(eval FUZZ_LIBS_$(n) = $$(PKG_LIBS)))
