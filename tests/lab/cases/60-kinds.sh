@@ -284,6 +284,24 @@ nic_hotplugged() {
 }
 one_vf_is_leased() { [[ $(count_vfs host1 leased) == 1 ]]; }
 
+declare_case no_spare_port net "a guest whose PCIe ports are all taken: no-spare-port, on its standby leg" within=330 more
+no_spare_port() {
+	local mac last=52:54:00:44:03:03
+	mac=$(lab guest-mac crowded)
+	kind_xml crowded | define_xml
+	expect "crowded was not adopted within 15 s" wait_for 15 is_adopted host1 crowded
+	talks_to "$mac"
+	guest_start host1 crowded
+	hush
+	ctl host1 standby crowded
+	nic_xml "$last" | lab exec host1 virsh attach-device crowded /dev/stdin --live
+	refused "not accelerated: no-spare-port" ctl host1 accelerate crowded
+	reachable "$(lab guest-ip "$mac")"
+	is "leg" standby "$(nic host1 "$mac" leg)"
+	expect "a VF still has a MAC" no_vf_has_a_mac host1
+	kind_down crowded
+}
+
 # --- drivers in the guest -----------------------------------------------------------------------
 
 declare_case never_negotiates net "a guest that never negotiates STANDBY is never given a VF" within=330 more
