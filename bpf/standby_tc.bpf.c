@@ -6,6 +6,7 @@
 #include <bpf/bpf_helpers.h>
 #include "lib/account.h"
 #include "lib/meter.h"
+#include "lib/prove.h"
 #include "lib/skb.h"
 
 static __always_inline int sfh_drop(__u32 reason, __u64 *of_pair, struct __sk_buff *skb)
@@ -82,6 +83,13 @@ static __always_inline void sfh_first_frame(struct sfh_guest *guest, struct sfh_
 		return;
 	ev->generation = generation;
 	bpf_ringbuf_submit(ev, 0);
+}
+
+static __always_inline bool sfh_is_probe_answer(const __u8 *dst)
+{
+	const __u8 mac[6] = SFH_PROBE_MAC;
+
+	return sfh_same_mac(dst, mac);
 }
 
 /* Whether `dst` is a guest of this PF and VLAN that is on its VF leg: staged, neither
@@ -162,6 +170,10 @@ int sfh_from_guest(struct __sk_buff *skb)
 		sfh_meter_from_guest(guest, now);
 		if (parsed == SFH_PARSED)
 			sfh_learn_ip4(skb, &f, state);
+		if (sfh_is_probe_answer(f.dst)) {
+			sfh_prove(guest, &pair, ifindex);
+			return sfh_drop(SFH_DROP_PROBE_ANSWER, NULL, skb);
+		}
 	}
 	if (guest->vlan_proto &&
 	    (parsed != SFH_PARSED || sfh_tag(skb, guest, &f) < 0))

@@ -9,6 +9,7 @@
 
 #include "lib/account.h"
 #include "lib/frame.h"
+#include "lib/prove.h"
 
 const volatile __u32 sfh_park_vlan = SFH_PARK_VLAN;
 
@@ -37,36 +38,6 @@ static __always_inline bool sfh_guest_armed(const struct sfh_guest *guest,
 		return false;
 	state = bpf_map_lookup_elem(&sfh_state, key);
 	return state && *(volatile __u32 *)&state->seen_generation == guest->generation;
-}
-
-/* A frame of a guest whose VF is parked came back over the wire: the VF leg
- * carries frames. One event per proof that user space asked for. */
-static __always_inline void sfh_prove(const struct sfh_guest *guest,
-				      const struct sfh_guest_key *pair, __u32 pf_ifindex)
-{
-	struct sfh_guest_state *state;
-	struct sfh_event *ev;
-	__u32 want, old;
-	__u64 now;
-
-	want = guest->proof_generation;
-	state = bpf_map_lookup_elem(&sfh_state, pair);
-	if (!want || !state)
-		return;
-	old = *(volatile __u32 *)&state->proof_generation;
-	if (old == want)
-		return;
-	now = bpf_ktime_get_ns();
-	ev = sfh_event_reserve(SFH_EVENT_PROOF, pair, pf_ifindex, now);
-	if (!ev) /* the next frame tries again */
-		return;
-	if (__sync_val_compare_and_swap(&state->proof_generation, old, want) != old) {
-		bpf_ringbuf_discard(ev, 0);
-		return;
-	}
-	state->proof_ns = now;
-	ev->generation = want;
-	bpf_ringbuf_submit(ev, 0);
 }
 
 /* Whether the frame's outer tag is what the pair's port VLAN wants; the VLAN itself is

@@ -271,7 +271,9 @@ static int want_proof(void *ctx, const struct sfh_pair *p, bool on, struct sfh_e
 static int probe(void *ctx, const struct sfh_pair *p)
 {
 	struct sfh_agent *a = ctx;
+	static const struct sfh_mac standby = { SFH_PROBE_MAC };
 	uint8_t arp[SFH_PROBE_FRAME_LEN], ns[SFH_PROBE_NS_LEN];
+	const struct sfh_mac *answer_to[2] = { NULL, &standby };
 	struct sfh_pair_view v;
 	struct sfh_link pf;
 	int r = sfh_agent_pair_view(a, p, &v);
@@ -280,12 +282,17 @@ static int probe(void *ctx, const struct sfh_pair *p)
 		r = sfh_nl_link_get(a->nl, p->pf, &pf, NULL);
 	if (r < 0)
 		return r;
-	if (v.ip4) {
-		sfh_probe_frame(arp, &p->mac, &pf.mac, SFH_PARK_VLAN, v.ip4);
-		return sfh_probe_send(a->probe_fd, p->pf_ifindex, arp, sizeof(arp));
+	answer_to[0] = &pf.mac;
+	for (size_t i = 0; i < SFH_ARRAY_SIZE(answer_to) && r == 0; i++) {
+		if (v.ip4) {
+			sfh_probe_frame(arp, &p->mac, &pf.mac, answer_to[i], SFH_PARK_VLAN, v.ip4);
+			r = sfh_probe_send(a->probe_fd, p->pf_ifindex, arp, sizeof(arp));
+		} else {
+			sfh_probe_ns_frame(ns, &p->mac, &pf.mac, answer_to[i], SFH_PARK_VLAN);
+			r = sfh_probe_send(a->probe_fd, p->pf_ifindex, ns, sizeof(ns));
+		}
 	}
-	sfh_probe_ns_frame(ns, &p->mac, &pf.mac, SFH_PARK_VLAN);
-	return sfh_probe_send(a->probe_fd, p->pf_ifindex, ns, sizeof(ns));
+	return r;
 }
 
 /* libvirt keeps each QEMU's pid there (qemu_driver's stateDir). */

@@ -24,7 +24,8 @@ struct probe {
 _Static_assert(sizeof(struct probe) <= SFH_PROBE_FRAME_LEN, "an ARP fits a minimum frame");
 
 void sfh_probe_frame(uint8_t frame[SFH_PROBE_FRAME_LEN], const struct sfh_mac *guest,
-		     const struct sfh_mac *pf, uint16_t vlan, uint32_t ip4)
+		     const struct sfh_mac *pf, const struct sfh_mac *answer_to, uint16_t vlan,
+		     uint32_t ip4)
 {
 	struct probe p = {
 		.tpid = htons(ETH_P_8021Q),
@@ -36,7 +37,7 @@ void sfh_probe_frame(uint8_t frame[SFH_PROBE_FRAME_LEN], const struct sfh_mac *g
 
 	memcpy(p.dst, guest->b, 6);
 	memcpy(p.src, pf->b, 6);
-	memcpy(p.arp.sha, pf->b, 6);
+	memcpy(p.arp.sha, answer_to->b, 6);
 	memcpy(p.arp.tpa, &ip4, 4);
 	memset(frame, 0, SFH_PROBE_FRAME_LEN);
 	memcpy(frame, &p, sizeof(p));
@@ -70,7 +71,7 @@ static uint32_t sum_words(uint32_t sum, const void *data, size_t len)
 }
 
 void sfh_probe_ns_frame(uint8_t frame[SFH_PROBE_NS_LEN], const struct sfh_mac *guest,
-			const struct sfh_mac *pf, uint16_t vlan)
+			const struct sfh_mac *pf, const struct sfh_mac *answer_to, uint16_t vlan)
 {
 	const size_t payload = sizeof(struct nd_neighbor_solicit) + 8;
 	struct ns_probe p = {
@@ -84,12 +85,12 @@ void sfh_probe_ns_frame(uint8_t frame[SFH_PROBE_NS_LEN], const struct sfh_mac *g
 
 	memcpy(p.dst, guest->b, 6);
 	memcpy(p.src, pf->b, 6);
-	memcpy(p.opt_mac, pf->b, 6);
+	memcpy(p.opt_mac, answer_to->b, 6);
 	p.ip.ip6_vfc = 6 << 4;
 	p.ip.ip6_plen = htons((uint16_t)payload);
 	p.ip.ip6_nxt = IPPROTO_ICMPV6;
 	p.ip.ip6_hlim = 255; /* anything less is ignored */
-	p.ip.ip6_src = link_local(pf);
+	p.ip.ip6_src = link_local(answer_to);
 	p.ip.ip6_dst = link_local(guest);
 	p.ns.nd_ns_target = link_local(guest);
 	p.ns.nd_ns_type = ND_NEIGHBOR_SOLICIT;

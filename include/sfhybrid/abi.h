@@ -168,6 +168,11 @@ struct sfh_counters {
  * path: without the mark it would look as if it had come back from the wire. */
 #define SFH_MARK_LOCAL 0x5f480001u
 
+/* Where a guest sends its answer to a probe that it got over its parked VF (a locally
+ * administered address, nobody's): seen on its standby leg it proves the VF's receiving
+ * while the guest still sends here, its VF's link not being up yet. Never let out. */
+#define SFH_PROBE_MAC { 0x02, 0x73, 0x66, 0x68, 0x70, 0x76 }
+
 /* sfh_standby: key __u32 standby ifindex, value struct sfh_guest_key.
  * sfh_parked: key struct sfh_guest_key with vlan 0, value the pair whose VF may
  * be in the parking VLAN (its own VLAN is not visible there).
@@ -226,7 +231,9 @@ struct sfh_event {
 	X(4, SPOOFED, "spoofed-source",                                                            \
 	  "a guest sent with a source address that is not its own, and spoofchk is on")            \
 	X(5, VLAN, "vlan",                                                                         \
-	  "not of the guest's port VLAN: for it with another tag or none, or tagged by itself")
+	  "not of the guest's port VLAN: for it with another tag or none, or tagged by itself")    \
+	X(6, PROBE_ANSWER, "probe-answer",                                                         \
+	  "a guest's answer to a probe of its VF leg, sent on its standby leg: only proves")
 
 enum sfh_drop {
 #define X(num, id, name, text) SFH_DROP_##id = num,

@@ -340,3 +340,37 @@ Test(standby, a_guest_that_is_not_here_yet_is_not_on_its_vf_leg)
 	stage(&other, 0, SFH_STANDBY_NONE, false);
 	cr_assert_eq(verdict_to(MAC_OTHER), TC_ACT_UNSPEC);
 }
+
+/* The guest got a probe over its parked VF and answers on this leg: its VF's link is not
+ * up yet. Nobody else is to see the answer. */
+Test(standby, answer_to_a_probe_proves_and_goes_no_further)
+{
+	static const __u8 probe_mac[6] = SFH_PROBE_MAC;
+	struct frame f = mk_frame(MAC_PEER, MAC_GUEST, 0, 0);
+	struct sfh_event ev = {};
+
+	memcpy(f.b, probe_mac, 6);
+	stage_armed(&T.key, T.tap, SFH_STANDBY_TAP);
+	guest_sends(); /* the first one is an event of its own */
+	(void)take_events(T.s, NULL);
+	cr_assert_eq(sfh_steer_want_proof(T.s, &T.key, true, NULL), 0);
+	cr_assert_eq(run_skb(T.s->prog_from_guest, T.tap, 0, &f), TC_ACT_SHOT);
+	cr_assert_eq(run_skb(T.s->prog_from_guest, T.tap, 0, &f), TC_ACT_SHOT);
+	cr_assert_eq(take_events(T.s, &ev), 1);
+	cr_assert_eq(ev.type, SFH_EVENT_PROOF);
+	cr_assert_eq(ev.ifindex, T.tap);
+	cr_assert_not(view_of(T.s, &T.key).proof_wanted);
+	cr_assert_eq(drops(SFH_DROP_PROBE_ANSWER), 2);
+}
+
+/* What the guest sends to others on its standby leg says nothing of its VF. */
+Test(standby, other_frames_do_not_prove)
+{
+	stage_armed(&T.key, T.tap, SFH_STANDBY_TAP);
+	guest_sends(); /* the first one is an event of its own */
+	(void)take_events(T.s, NULL);
+	cr_assert_eq(sfh_steer_want_proof(T.s, &T.key, true, NULL), 0);
+	guest_sends();
+	cr_assert_eq(take_events(T.s, NULL), 0);
+	cr_assert(view_of(T.s, &T.key).proof_wanted);
+}

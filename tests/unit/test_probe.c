@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* The probe of a VF leg, byte for byte. */
 #include "ctl/core/probe.h"
+#include "sfhybrid/abi.h"
 
 #include <arpa/inet.h>
 #include <criterion/criterion.h>
@@ -26,7 +27,7 @@ Test(probe, frame_byte_for_byte)
 	uint8_t frame[SFH_PROBE_FRAME_LEN];
 
 	memset(frame, 0xff, sizeof(frame));
-	sfh_probe_frame(frame, &guest, &pf, 4094, inet_addr("192.0.2.99"));
+	sfh_probe_frame(frame, &guest, &pf, &pf, 4094, inet_addr("192.0.2.99"));
 	cr_assert_arr_eq(frame, expect, sizeof(expect));
 }
 
@@ -34,7 +35,7 @@ Test(probe, vlan_is_in_network_order)
 {
 	uint8_t frame[SFH_PROBE_FRAME_LEN];
 
-	sfh_probe_frame(frame, &guest, &pf, 0x123, 0);
+	sfh_probe_frame(frame, &guest, &pf, &pf, 0x123, 0);
 	cr_assert_eq(frame[14], 0x01);
 	cr_assert_eq(frame[15], 0x23);
 }
@@ -69,7 +70,7 @@ Test(probe, neighbour_solicitation_byte_for_byte)
 	uint32_t sum = 32 + 58;
 
 	cr_assert_eq(sizeof(want), SFH_PROBE_NS_LEN);
-	sfh_probe_ns_frame(frame, &ns_guest, &ns_pf, 4094);
+	sfh_probe_ns_frame(frame, &ns_guest, &ns_pf, &ns_pf, 4094);
 	/* A receiver's check: pseudo header and message sum up to ffff. */
 	for (size_t i = 26; i < sizeof(frame); i += 2)
 		sum += (uint32_t)frame[i] << 8 | frame[i + 1];
@@ -78,4 +79,20 @@ Test(probe, neighbour_solicitation_byte_for_byte)
 	cr_assert_eq(sum, 0xffff, "checksum");
 	frame[60] = frame[61] = 0;
 	cr_assert_arr_eq(frame, want, sizeof(want));
+}
+
+/* Only what the guest answers to differs: the frame itself comes from the PF. */
+Test(probe, answer_on_the_standby_leg)
+{
+	static const struct sfh_mac standby = { SFH_PROBE_MAC };
+	uint8_t to_pf[SFH_PROBE_FRAME_LEN], frame[SFH_PROBE_FRAME_LEN], ns[SFH_PROBE_NS_LEN];
+
+	sfh_probe_frame(to_pf, &guest, &pf, &pf, 4094, 1);
+	sfh_probe_frame(frame, &guest, &pf, &standby, 4094, 1);
+	cr_assert_arr_eq(frame + 26, standby.b, 6);
+	memcpy(frame + 26, pf.b, 6);
+	cr_assert_arr_eq(frame, to_pf, sizeof(frame));
+	sfh_probe_ns_frame(ns, &guest, &pf, &standby, 4094);
+	cr_assert_arr_eq(ns + 6, pf.b, 6);
+	cr_assert_arr_eq(ns + SFH_PROBE_NS_LEN - 6, standby.b, 6);
 }
