@@ -91,7 +91,7 @@ host_start() {
 			-device "igb,bus=port$pf,netdev=pf$pf,mac=$(pf_mac "$host" "$pf"),romfile=")
 	done
 	args+=(-kernel "$KERNEL" -initrd "$HOST_INITRAMFS" -append
-		"console=ttyS0 quiet panic=0 mitigations=off intel_iommu=on iommu=pt net.ifnames=0 $HOST_CMDLINE")
+		"console=ttyS0 quiet panic=0 mitigations=off no_timer_check intel_iommu=on iommu=pt net.ifnames=0 $HOST_CMDLINE")
 	(
 		cd "$RUN" || exit 1
 		export -f qemu
