@@ -73,3 +73,5 @@ $(B)/sfh-flow: $(B)/obj/bench/flow.o
 bench-throughput: check-deps ## guest to client on each leg and on its rivals, in the lab; build/bench/throughput.json, .svg, .png
 	$(Q)$(MAKE) --no-print-directory all $(B)/sfh-flow
 	$(Q)bench/throughput
+
+include bench/failover/failover.mk

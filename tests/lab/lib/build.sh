@@ -1,6 +1,8 @@
 # What is compiled or staged for the hosts. All of it lands in build/lab/.
 # shellcheck shell=bash
 
+BENCH_SRC=$REPO/bench/failover
+
 tools_build() {
 	local tool
 	mkdir -p "$BIN"
@@ -9,6 +11,12 @@ tools_build() {
 		# Static: labd and labnet also run in a guest that has no libraries.
 		gcc -std=gnu11 -O2 -Wall -Wextra -Wshadow -static -o "$BIN/$tool.new" "$LAB_SRC/$tool.c"
 		mv "$BIN/$tool.new" "$BIN/$tool"
+	done
+	# What measures in a guest (make bench-failover, make bench-pinning).
+	for tool in echo stall; do
+		[[ $BIN/sfh-$tool -nt $BENCH_SRC/$tool.c && $BIN/sfh-$tool -nt $BENCH_SRC/duplex.h ]] && continue
+		gcc -std=gnu11 -D_GNU_SOURCE -O2 -Wall -Wextra -Wshadow -static -I"$REPO" -o "$BIN/sfh-$tool.new" "$BENCH_SRC/$tool.c"
+		mv "$BIN/sfh-$tool.new" "$BIN/sfh-$tool"
 	done
 }
 
@@ -33,7 +41,7 @@ cache_build() {
 	is_newer_than_all "$HOST_INITRAMFS" "$LAB_SRC/lib/initramfs.sh" "$LAB_SRC/host/initramfs-init" ||
 		host_initramfs "$HOST_INITRAMFS"
 	is_newer_than_all "$GUEST_INITRAMFS" "$LAB_SRC/lib/initramfs.sh" "$LAB_SRC"/guest/* "$BIN"/lab{d,net} \
-		"$REPO/docs/guest/sfhybrid-bond" ||
+		"$BIN/sfh-echo" "$BIN/sfh-stall" "$REPO/docs/guest/sfhybrid-bond" ||
 		guest_initramfs "$GUEST_INITRAMFS"
 	kvm_probe
 	exec {lock}>&-
@@ -55,7 +63,7 @@ host_overlay() {
 	lib=$dir/usr/lib/sfhybrid-lab
 	mkdir -p "$lib/guest" "$dir"/etc/{libvirt,modprobe.d} "$dir/var/lib/libvirt/images"
 	cp "$LAB_SRC"/host/lib/* "$lib/"
-	cp "$BIN/labd" "$lib/"
+	cp "$BIN/labd" "$BIN/sfh-echo" "$lib/"
 	cp "$GUEST_INITRAMFS" "$lib/guest/initramfs"
 	ln -s "/boot/$(basename "$(readlink "$KERNEL")")" "$lib/guest/vmlinuz"
 	cp "$LAB_SRC/host/etc/inittab" "$dir/etc/"

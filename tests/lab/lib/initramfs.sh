@@ -84,7 +84,10 @@ guest_initramfs() {
 	install -m 0755 "$LAB_SRC/guest/init" "$dir/init"
 	install -m 0644 "$LAB_SRC/guest/inittab" "$dir/etc/inittab"
 	install -m 0755 "$LAB_SRC/guest/netdevs" "$dir/etc/netdevs"
-	install -m 0755 "$BIN/labd" "$BIN/labnet" "$REPO/docs/guest/sfhybrid-bond" "$dir/bin/"
+	install -m 0755 "$LAB_SRC/guest/carried" "$dir/bin/carried"
+	install -m 0755 "$BIN/labd" "$BIN/labnet" "$dir/bin/"
+	install -m 0755 "$BIN/sfh-echo" "$BIN/sfh-stall" "$dir/bin/"
+	install -m 0755 "$REPO/docs/guest/sfhybrid-bond" "$dir/bin/sfhybrid-bond"
 	pack_initramfs "$dir" "$1"
 	rm -rf "$dir"
 }

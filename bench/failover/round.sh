@@ -1,0 +1,204 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# One round: probe, move, see the guest accelerated again, keep the raw logs.
+# Sourced by bench/failover/run.
+# shellcheck shell=bash
+
+QUIET=2  # seconds of quiet before, to compare with
+SETTLE=3 # seconds after that still count
+PROBER_PID=
+declare -A MARKS=()
+
+now_ns() { printf '%s000\n' "${EPOCHREALTIME/[.,]/}"; }
+mark() { MARKS[$1]=$(now_ns); }
+
+prober_start() { # IP LOG INTERVAL_US
+	ip netns exec "sfh-$SFHYBRID_LAB-client" "$REPO/build/sfh-duplex" \
+		--target "$1" --log "$2" --interval-us "$3" &
+	PROBER_PID=$!
+}
+
+prober_stop() {
+	[[ -n $PROBER_PID ]] || return 0
+	kill "$PROBER_PID" 2>/dev/null || true
+	wait "$PROBER_PID" 2>/dev/null || true
+	PROBER_PID=
+}
+
+ip_of() { lab guest-ip "$(lab guest-mac "$(dom_of "$1")")"; }
+
+# is_carried HOST DOM: the VF's counters in the guest carry 99 % of the prober's frames
+# both ways, and the standby leg next to none of them.
+is_carried() {
+	lab guest -n --timeout 20 "$1" "$2" carried 800 | tee "$OUT/carried.last" |
+		awk '{ ok += $2 > 50 && $3 >= 0.99 * $2 && $4 <= 0.01 * $2 + 3 } END { exit ok != 2 }'
+}
+
+# wait_carried HOST DOM SECONDS: sets PROVEN, when the looking began that saw it.
+wait_carried() {
+	local end=$((SECONDS + $3))
+	PROVEN=$(now_ns)
+	until is_carried "$1" "$2"; do
+		((SECONDS < end)) || return 1
+		PROVEN=$(now_ns)
+	done
+}
+
+clocks() {
+	local host
+	for host in "${HOSTS[@]}"; do
+		printf '{"%s":%s}\n' "$host" "$(clock "$host")"
+	done | jq -s add
+}
+
+# The agents' records of switches, with the host they are from.
+histories() { # DOM
+	local host
+	for host in "${HOSTS[@]}"; do
+		ctl "$host" --json history | jq -c --arg host "$host" --arg dom "$1" \
+			'.switches[] | select(.domain == $dom) | {host: $host, wall_ms, direction, cause, ok, error, total_ms, steps}'
+	done | jq -s .
+}
+
+# meta FILE CASE ROUND FROM TO BEGIN END BEFORE AFTER DOM: everything raw but the frames.
+meta() {
+	local vf=false h m
+	! has_vf "$2" || vf=true
+	jq -n --arg case "$2" --argjson round "$3" --arg from "$4" --arg to "$5" --argjson since "$6" --argjson till "$7" \
+		--argjson before "$8" --argjson after "$9" --argjson vf "$vf" \
+		--argjson marks "$(for m in "${!MARKS[@]}"; do printf '{"%s":%s}\n' "$m" "${MARKS[$m]}"; done | jq -s 'add // {}')" \
+		--slurpfile events <(for h in "${HOSTS[@]}"; do events "$h" "${10}" "$(($6 / 1000000000))"; done) \
+		--argjson switches "$(histories "${10}")" '
+		{$case, $round, from: (if $from == "" then null else $from end), to: (if $to == "" then null else $to end), $vf,
+		 begin_ns: $since, end_ns: $till, $marks,
+		 clocks: ($before | with_entries(.value = [.value, $after[.key]])), $events, $switches}' >"$1"
+}
+
+other() { [[ $1 == host1 ]] && echo host2 || echo host1; }
+
+measure_round() { # CASE ROUND
+	local case=$1 round=$2 from=${AT[$1]} to dom dir begin end before after
+	to=$(other "$from")
+	dom=$(dom_of "$case")
+	dir=$OUT/$case-$round
+	mkdir -p "$dir"
+	MARKS=()
+	guest_wake "$case"
+	before=$(clocks)
+	prober_start "$(ip_of "$case")" "$dir/frames.log" "$INTERVAL_US"
+	sleep 1
+	if has_vf "$case" && ! wait_carried "$from" "$dom" 20; then
+		die "'$case': the guest is not on its VF before the round: $(cat "$OUT/carried.last")"
+	fi
+	sleep "$QUIET"
+	begin=$(now_ns)
+	if ! call "$case" move "$from" "$to" >"$dir/move.log" 2>&1; then
+		prober_stop
+		if [[ $case == sfhybrid-virsh && $round == 1 ]] && grep -q . "$dir/move.log"; then
+			UNAVAILABLE[$case]=$(tail -n 1 "$dir/move.log")
+			rm -rf "$dir"
+			guest_rest "$case"
+			say "'$case' is not available: ${UNAVAILABLE[$case]}"
+			return
+		fi
+		die "'$case', round $round: the migration failed: $(cat "$dir/move.log")"
+	fi
+	AT[$case]=$to
+	sleep "$SETTLE"
+	if has_vf "$case"; then
+		wait_carried "$to" "$dom" 60 ||
+			die "'$case', round $round: the guest is not accelerated on $to after 60 s: $(cat "$OUT/carried.last")"
+		end=$PROVEN
+	else
+		end=$(now_ns)
+	fi
+	prober_stop
+	after=$(clocks)
+	guest_rest "$case"
+	meta "$dir/meta.json" "$case" "$round" "$from" "$to" "$begin" "$end" "$before" "$after" "$dom"
+	gzip -1 "$dir/frames.log"
+	round_figures "$dir" "$dir/meta.json" >"$dir/figures.json"
+	say "$(jq -r '"\(.case) \(.round), \(.from) -> \(.to): pause \(.pause_ms | tostring | .[:7]) ms, total gap \(.total_gap_ms) ms, beyond the pause \(.gap_beyond_pause_ms) ms, lost \(.lost_tx)/\(.lost_rx), TCP \(.tcp_stall_ms) ms, quiet \(.quiet_gap_ms_per_s // 0 | tostring | .[:5]) ms/s"' "$dir/figures.json")"
+	jq -e '.rate_tx_hz >= 200 and .rate_rx_hz >= 200' "$dir/figures.json" >/dev/null ||
+		die "'$case', round $round: the prober was slower than 200 frames a second"
+	jq -e '.pause_ms' "$dir/figures.json" >/dev/null || die "'$case', round $round: QEMU's STOP or RESUME is missing"
+}
+
+measure_switches() {
+	local dir dom host n before after
+	dom=$(dom_of sfhybrid)
+	host=${AT[sfhybrid]}
+	guest_wake sfhybrid
+	for ((n = 1; n <= SWITCHES; n++)); do
+		# A log for every ten switches, so that none grows too long to look at.
+		if ((n % 5 == 1)); then
+			dir=$OUT/switches-$((n / 5 + 1))
+			mkdir -p "$dir"
+			before=$(clocks)
+			prober_start "$(ip_of sfhybrid)" "$dir/frames.log" "$INTERVAL_US"
+			sleep 2
+		fi
+		measure_switch "$dir" "$host" "$dom" standby to-standby "$n"
+		measure_switch "$dir" "$host" "$dom" accelerate to-vf "$n"
+		if ((n % 5 == 0 || n == SWITCHES)); then
+			prober_stop
+			after=$(clocks)
+			switches_close "$dir" "$dom" "$before" "$after"
+		fi
+	done
+	guest_rest sfhybrid
+}
+
+measure_switch() { # DIR HOST DOM VERB DIRECTION N
+	local begin end
+	begin=$(now_ns)
+	ctl "$2" "$4" "$3" >/dev/null || die "'$4 $3' failed"
+	sleep 1
+	end=$(now_ns)
+	if [[ $5 == to-vf ]]; then
+		wait_carried "$2" "$3" 30 || die "$5 $6: the guest is not on its VF: $(cat "$OUT/carried.last")"
+		end=$PROVEN
+	fi
+	printf '%s %s %s %s\n' "$5" "$6" "$begin" "$end" >>"$1/switches.txt"
+}
+
+switches_close() { # DIR DOM BEFORE AFTER
+	local direction n begin end
+	gzip -1 "$1/frames.log"
+	MARKS=()
+	meta "$1/all.json" - 0 "" "" 0 0 "$3" "$4" "$2"
+	while read -r direction n begin end; do
+		jq --arg case "$direction" --argjson n "$n" --argjson since "$begin" --argjson till "$end" \
+			'. + {$case, round: $n, begin_ns: $since, end_ns: $till, vf: true}' "$1/all.json" >"$1/meta-$direction-$n.json"
+		round_figures "$1" "$1/meta-$direction-$n.json" >"$1/figures-$direction-$n.json"
+		say "$(jq -r '"\(.case) \(.round): gap \(.gap_tx_ms) ms to the guest, \(.gap_rx_ms) ms from it, lost \(.lost_tx)/\(.lost_rx)"' \
+			"$1/figures-$direction-$n.json")"
+	done <"$1/switches.txt"
+	rm -f "$1/all.json"
+}
+
+# The fastest rate at which this machine's guest keeps up; never under 200 a second.
+calibrate() {
+	local us dir=$OUT/calibrate c=${WANTED[0]} begin
+	! wanted bridge || c=bridge
+	mkdir -p "$dir"
+	guest_wake "$c"
+	for us in 1000 2000 4000; do
+		rm -f "$dir"/*
+		prober_start "$(ip_of "$c")" "$dir/frames.log" "$us"
+		sleep 4
+		prober_stop
+		begin=$(awk '/^s/ { print $3; exit }' "$dir/frames.log")
+		jq -n --argjson b "$begin" '{begin_ns: ($b + 1e9), end_ns: ($b + 35e8), phases: []}' >"$dir/marks.json"
+		"$REPO/build/sfh-figures" "$dir/marks.json" <"$dir/frames.log" >"$dir/figures.json" || continue
+		say "every $us us: $(jq -c '{lost_tx, lost_rx, sent_tx, sent_rx, gap_tx_ms, gap_rx_ms, total_gap_ms}' "$dir/figures.json")"
+		if jq -e --argjson n "$((2500000 / us))" '.sent_tx >= 0.9 * $n and .sent_rx >= 0.9 * $n and .sent_tx >= 500 and .sent_rx >= 500 and
+			.lost_tx + .lost_rx <= 0.01 * $n and .total_gap_ms < 500' "$dir/figures.json" >/dev/null; then
+			INTERVAL_US=$us
+			break
+		fi
+	done
+	rm -rf "$dir"
+	guest_rest "$c"
+	[[ -n $INTERVAL_US ]] || die "this machine does not keep up with 200 frames a second each way"
+	say "one frame every $INTERVAL_US us each way"
+}
