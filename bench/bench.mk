@@ -75,3 +75,13 @@ bench-throughput: check-deps ## guest to client on each leg and on its rivals, i
 	$(Q)bench/throughput
 
 include bench/failover/failover.mk
+
+$(B)/bench-warm: $(B)/obj/bench/warm.o $(B)/obj/ctl/agent/warm.o $(B)/libsfhybrid.a
+	$(call say,LD,$@)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(PKG_LIBS) -pthread
+
+.PHONY: bench-warm
+bench-warm: check-deps ## measure what probing 1016 standby legs costs (root); build/bench/warm.json
+	$(Q)$(MAKE) --no-print-directory all $(B)/bench-warm
+	$(Q)mkdir -p $(B)/bench
+	$(Q)$(B)/bench-warm --json $(B)/bench/warm.json

@@ -4,7 +4,31 @@
 #include "vmlinux.h"
 #include <bpf/bpf_helpers.h>
 #include "lib/steer.h"
+#include "lib/probe.h"
 #include "lib/skb.h"
+
+#define SFH_NO_PROBE (-2) /* no tc verdict */
+
+/* A probe goes the way of a frame for an armed pair; one that has no way ends here
+ * instead of being flooded. */
+static __noinline int sfh_tc_probe(struct __sk_buff *skb, const struct sfh_frame *f)
+{
+	struct sfh_probe_body body;
+	struct sfh_probe_seen *seen;
+	const struct sfh_guest *guest;
+	struct sfh_guest_key pair;
+
+	if (!f || bpf_skb_load_bytes(skb, f->l3, &body, sizeof(body)) || !sfh_is_probe(&body))
+		return SFH_NO_PROBE;
+	guest = sfh_probe_entry(f, skb->ifindex, &pair);
+	seen = sfh_probe_note(&pair, body.seq, SFH_PROBE_TC | (guest ? SFH_PROBE_ENTRY : 0));
+	if (!seen || !guest)
+		return SFH_TC_DROP;
+	seen->pf_ns = bpf_ktime_get_ns();
+	if (guest->standby_kind == SFH_STANDBY_TAP)
+		return (int)bpf_redirect(guest->standby_ifindex, 0);
+	return SFH_TC_PASS;
+}
 
 SEC("tc")
 int sfh_pf_tc(struct __sk_buff *skb)
@@ -18,6 +42,12 @@ int sfh_pf_tc(struct __sk_buff *skb)
 		return SFH_TC_PASS;
 	if (sfh_skb_parse(skb, &f) != SFH_PARSED)
 		return SFH_TC_PASS;
+	if (f.proto == SFH_PROBE_PROTO) {
+		int verdict = sfh_tc_probe(skb, &f);
+
+		if (verdict != SFH_NO_PROBE)
+			return verdict;
+	}
 	sfh_decide(&f, skb->ifindex, &d);
 	if (d.verdict == SFH_PASS)
 		return SFH_TC_PASS;

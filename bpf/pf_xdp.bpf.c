@@ -4,7 +4,26 @@
 #include "vmlinux.h"
 #include <bpf/bpf_helpers.h>
 #include "lib/meter.h"
+#include "lib/probe.h"
 #include "lib/steer.h"
+
+/* A probe: where would it go? The agent runs this program on it for the answer; the
+ * frame itself then enters at tc. Negative: it is no probe. */
+static __noinline int sfh_xdp_probe(struct xdp_md *xdp, const struct sfh_frame *f)
+{
+	const struct sfh_guest *guest;
+	struct sfh_probe_body body;
+	struct sfh_guest_key pair;
+
+	if (!f || bpf_xdp_load_bytes(xdp, f->l3, &body, sizeof(body)) || !sfh_is_probe(&body))
+		return -1;
+	guest = sfh_probe_entry(f, xdp->ingress_ifindex, &pair);
+	if (!sfh_probe_note(&pair, body.seq, SFH_PROBE_XDP) || !guest)
+		return XDP_PASS;
+	if (guest->standby_kind == SFH_STANDBY_TAP)
+		return (int)bpf_redirect_map(&sfh_devmap, guest->standby_ifindex, XDP_PASS);
+	return XDP_PASS;
+}
 
 /* The tag goes: the addresses move up to where it was. The frame was parsed, so it
  * is long enough. */
@@ -35,6 +54,12 @@ int sfh_pf_xdp(struct xdp_md *xdp)
 
 	if (sfh_frame_parse(data, data_end, 0, 0, &f) != SFH_PARSED)
 		return XDP_PASS;
+	if (f.proto == SFH_PROBE_PROTO) {
+		int verdict = sfh_xdp_probe(xdp, &f);
+
+		if (verdict >= 0)
+			return verdict;
+	}
 	sfh_decide(&f, xdp->ingress_ifindex, &d);
 	if (d.verdict == SFH_DROP) {
 		sfh_account_drop(&d);

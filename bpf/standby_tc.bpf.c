@@ -4,9 +4,11 @@
  * macvtap (egress, on its way to the PF), and the other way round. */
 #include "vmlinux.h"
 #include <bpf/bpf_helpers.h>
+#include <bpf/bpf_endian.h>
 #include "lib/account.h"
 #include "lib/meter.h"
 #include "lib/prove.h"
+#include "lib/probe.h"
 #include "lib/skb.h"
 
 static __always_inline int sfh_drop(__u32 reason, __u64 *of_pair, struct __sk_buff *skb)
@@ -184,6 +186,34 @@ int sfh_from_guest(struct __sk_buff *skb)
 	return SFH_TC_PASS;
 }
 
+#define SFH_NO_PROBE (-2) /* no tc verdict */
+
+/* The pair's own probe goes on to the guest, made harmless; anybody else's (it was
+ * flooded: the PF's program is not there) ends here. */
+static __noinline int sfh_standby_probe(struct __sk_buff *skb, const struct sfh_guest_key *pair,
+					__u16 vlan_proto)
+{
+	const __u8 dst[6] = SFH_PROBE_DST;
+	struct sfh_probe_body body, blank = {};
+	struct sfh_probe_seen *seen;
+	struct sfh_frame f;
+
+	if (!pair || sfh_skb_parse(skb, &f) != SFH_PARSED || f.proto != SFH_PROBE_PROTO ||
+	    bpf_skb_load_bytes(skb, f.l3, &body, sizeof(body)) || !sfh_is_probe(&body))
+		return SFH_NO_PROBE;
+	if (!sfh_same_mac(f.dst, pair->mac))
+		return SFH_TC_DROP;
+	if (bpf_skb_store_bytes(skb, f.l3, &blank, sizeof(blank), 0) ||
+	    bpf_skb_store_bytes(skb, 0, dst, sizeof(dst), 0))
+		return SFH_TC_DROP;
+	if (vlan_proto && (f.tpid != vlan_proto || f.vlan != pair->vlan || bpf_skb_vlan_pop(skb)))
+		return SFH_TC_DROP;
+	seen = sfh_probe_note(pair, body.seq, SFH_PROBE_STANDBY);
+	if (seen)
+		seen->standby_ns = bpf_ktime_get_ns();
+	return SFH_TC_PASS;
+}
+
 /* The last hook before the guest: whatever brought the frame here (the wire, a bridge
  * that floods, macvlan's broadcast, another guest), a guest with a port VLAN gets what is
  * of that VLAN, without the tag. */
@@ -203,6 +233,12 @@ int sfh_to_guest(struct __sk_buff *skb)
 	guest = bpf_map_lookup_elem(&sfh_guests, &pair);
 	if (!guest)
 		return SFH_TC_PASS;
+	if (skb->protocol == bpf_htons(SFH_PROBE_PROTO)) {
+		int verdict = sfh_standby_probe(skb, &pair, guest->vlan_proto);
+
+		if (verdict != SFH_NO_PROBE)
+			return verdict;
+	}
 	c = sfh_counters_of(guest);
 	if (guest->vlan_proto &&
 	    (sfh_skb_parse(skb, &f) != SFH_PARSED || f.tpid != guest->vlan_proto ||

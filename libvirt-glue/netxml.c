@@ -613,8 +613,13 @@ static int parse_probe(const xmlNode *node, struct sfh_netdef *def, struct sfh_e
 	static const char *const attrs[] = {"interval", NULL};
 	int r = check_node(node, attrs, false, err);
 
-	return r < 0 ? r
-		     : get_uint(node, "interval", true, 10, 600000, &def->probe_interval_ms, err);
+	if (r < 0)
+		return r;
+	if (sfh_xml_attr_is(node, "interval", "0")) {
+		def->probe_interval_ms = 0;
+		return 0;
+	}
+	return get_uint(node, "interval", true, 10, 600000, &def->probe_interval_ms, err);
 }
 
 static int parse_address(const xmlNode *node, struct sfh_netdef *def, struct sfh_error *err)
@@ -783,6 +788,7 @@ static int parse_network(const xmlNode *root, struct sfh_netdef **ret, struct sf
 	if (!def)
 		return sfh_err(err, -ENOMEM, "out of memory");
 	def->landing = -1;
+	def->probe_interval_ms = SFH_NET_PROBE_MS;
 	r = check_node(root, NULL, true, err);
 	if (r < 0)
 		return r;

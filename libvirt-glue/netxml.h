@@ -20,6 +20,7 @@
 #define SFH_NETXML_PREFIX "sfhybrid"
 #define SFH_NETXML_FORWARD_MODE "pci-passthrough-hybrid"
 
+#define SFH_NET_PROBE_MS 1000 /* default of <probe interval=> */
 #define SFH_NET_NAME_SIZE 256 /* with the terminating 0 */
 #define SFH_NET_IFNAME_SIZE 16
 #define SFH_NET_UUID_SIZE 37
@@ -81,8 +82,7 @@ struct sfh_netdef {
 	struct sfh_net_settings set;
 	struct sfh_netdef_portgroup *portgroups; /* in the user's order */
 	size_t nportgroups;
-	/* Parsed and kept, but it does not act in this version: */
-	unsigned probe_interval_ms; /* 0: the agent's default */
+	unsigned probe_interval_ms; /* of the standby legs; 0: they are not probed */
 };
 
 /* "macvtap-bridge", …; NULL for a number out of range. */

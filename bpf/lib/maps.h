@@ -108,4 +108,27 @@ struct {
 	__uint(max_entries, SFH_RING_BYTES);
 } sfh_events SEC(".maps");
 
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, SFH_MAX_PAIRS);
+	__type(key, struct sfh_guest_key);
+	__type(value, struct sfh_probe_seen);
+} sfh_probe SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct sfh_probe_want);
+} sfh_probe_want SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, SFH_MAX_PAIRS);
+	__type(key, struct sfh_guest_key);
+	__type(value, struct sfh_warm_view);
+} sfh_warm SEC(".maps");
+
 #endif

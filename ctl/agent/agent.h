@@ -7,6 +7,7 @@
 
 #include <jansson.h>
 #include <pthread.h>
+#include <string.h>
 #include <systemd/sd-event.h>
 
 #include "ctl/core/env.h"
@@ -57,6 +58,7 @@ struct sfh_agent {
 	struct sfh_steer *steer;
 	pthread_mutex_t steer_lock;
 	sd_event_source *steer_source;
+	struct sfh_warmer *warmer; /* warm.c; loop only */
 
 	pthread_mutex_t network_lock; /* one up or down at a time */
 	/* Replaced when libvirtd comes back; workers hold the lock while they use it. */
@@ -90,6 +92,27 @@ int sfh_agent_steer_open(struct sfh_agent *a, struct sfh_error *err);
 int sfh_agent_steer_watch(struct sfh_agent *a);
 /* Loop: the last network went down. */
 void sfh_agent_steer_drop(struct sfh_agent *a);
+
+/* --- warm.c ------------------------------------------------------------------------------ */
+/* The engine's operations on standby legs' probes. */
+void sfh_warmer_begin(void *ctx);
+void sfh_warmer_send(void *ctx, const struct sfh_pair *p);
+int sfh_warmer_check(void *ctx, const struct sfh_pair *p, uint32_t *latency_ns, uint32_t *ring_us);
+enum sfh_cold sfh_warmer_why(void *ctx, const struct sfh_pair *p);
+void sfh_warmer_tell(void *ctx, const struct sfh_pair *p);
+void sfh_warmer_stop(void *ctx, const struct sfh_pair *p);
+/* The entry goes, and so does what probes it. */
+void sfh_warmer_forget(struct sfh_agent *a, const struct sfh_guest_key *key);
+/* Before the datapath is closed. */
+void sfh_warmer_close(struct sfh_agent *a);
+/* The entry of the datapath that belongs to a pair. */
+static inline struct sfh_guest_key sfh_agent_key_of(const struct sfh_pair *p)
+{
+	struct sfh_guest_key key = { .pf_ifindex = (__u32)p->pf_ifindex, .vlan = p->vlan };
+
+	memcpy(key.mac, p->mac.b, 6);
+	return key;
+}
 
 /* --- hypervisor.c ---------------------------------------------------------------------- */
 extern const struct sfh_hypervisor_ops sfh_agent_hypervisor_ops;

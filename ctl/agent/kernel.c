@@ -109,14 +109,6 @@ static bool can_park(void *ctx, const char *pf)
 	return sfh_ledger_pfs(a->ledger, match_driver, &pf) == 1;
 }
 
-static struct sfh_guest_key key_of(const struct sfh_pair *p)
-{
-	struct sfh_guest_key key = { .pf_ifindex = (__u32)p->pf_ifindex, .vlan = p->vlan };
-
-	memcpy(key.mac, p->mac.b, 6);
-	return key;
-}
-
 /* Runs `call` with the datapath locked; the network may have gone down meanwhile. */
 #define WITH_STEER(a, err, call)                                                                   \
 	({                                                                                         \
@@ -191,7 +183,7 @@ static struct sfh_standby_policy policy_of(const struct sfh_pair *p)
 static int stage(void *ctx, const struct sfh_pair *p, struct sfh_error *err)
 {
 	struct sfh_agent *a = ctx;
-	struct sfh_guest_key key = key_of(p);
+	struct sfh_guest_key key = sfh_agent_key_of(p);
 	struct sfh_standby_policy policy = policy_of(p);
 
 	return WITH_STEER(a, err,
@@ -203,7 +195,7 @@ static int stage(void *ctx, const struct sfh_pair *p, struct sfh_error *err)
 static int arm(void *ctx, const struct sfh_pair *p, struct sfh_error *err)
 {
 	struct sfh_agent *a = ctx;
-	struct sfh_guest_key key = key_of(p);
+	struct sfh_guest_key key = sfh_agent_key_of(p);
 
 	return WITH_STEER(a, err, sfh_steer_arm(a->steer, &key, err));
 }
@@ -211,7 +203,7 @@ static int arm(void *ctx, const struct sfh_pair *p, struct sfh_error *err)
 static int disarm(void *ctx, const struct sfh_pair *p, struct sfh_error *err)
 {
 	struct sfh_agent *a = ctx;
-	struct sfh_guest_key key = key_of(p);
+	struct sfh_guest_key key = sfh_agent_key_of(p);
 
 	return WITH_STEER(a, err, sfh_steer_disarm(a->steer, &key, err));
 }
@@ -219,9 +211,10 @@ static int disarm(void *ctx, const struct sfh_pair *p, struct sfh_error *err)
 static int unstage(void *ctx, const struct sfh_pair *p, struct sfh_error *err)
 {
 	struct sfh_agent *a = ctx;
-	struct sfh_guest_key key = key_of(p);
+	struct sfh_guest_key key = sfh_agent_key_of(p);
 	char name[16];
 
+	sfh_warmer_forget(a, &key);
 	if (p->vlan && p->standby_ifindex && p->kind != SFH_STANDBY_TAP)
 		(void)sfh_nl_link_del(a->nl, vlan_link_name(p, name), NULL);
 	if (p->standby_ifindex)
@@ -244,7 +237,7 @@ static int filter(void *ctx, const struct sfh_pair *p, bool there, struct sfh_er
 
 int sfh_agent_pair_view(struct sfh_agent *a, const struct sfh_pair *p, struct sfh_pair_view *ret)
 {
-	struct sfh_guest_key key = key_of(p);
+	struct sfh_guest_key key = sfh_agent_key_of(p);
 
 	return WITH_STEER(a, NULL, sfh_steer_get(a->steer, &key, ret));
 }
@@ -263,7 +256,7 @@ static int seen(void *ctx, const struct sfh_pair *p, struct sfh_pair_seen *ret)
 static int want_proof(void *ctx, const struct sfh_pair *p, bool on, struct sfh_error *err)
 {
 	struct sfh_agent *a = ctx;
-	struct sfh_guest_key key = key_of(p);
+	struct sfh_guest_key key = sfh_agent_key_of(p);
 
 	return WITH_STEER(a, err, sfh_steer_want_proof(a->steer, &key, on, err));
 }
@@ -334,6 +327,12 @@ const struct sfh_kernel_ops sfh_agent_kernel_ops = {
 	.can_pin = can_pin,
 	.pf_mtu = pf_mtu,
 	.probe = probe,
+	.warm_begin = sfh_warmer_begin,
+	.warm_send = sfh_warmer_send,
+	.warm_check = sfh_warmer_check,
+	.warm_why = sfh_warmer_why,
+	.warm_tell = sfh_warmer_tell,
+	.warm_stop = sfh_warmer_stop,
 };
 
 unsigned sfh_agent_sweep(struct sfh_agent *a)
@@ -409,6 +408,7 @@ void sfh_agent_steer_drop(struct sfh_agent *a)
 	struct sfh_error err = { 0 };
 
 	a->steer_source = sd_event_source_disable_unref(a->steer_source);
+	sfh_warmer_close(a);
 	(void)pthread_mutex_lock(&a->steer_lock);
 	if (a->steer && sfh_steer_remove_pins(a->steer, &err) < 0)
 		sfh_agent_log(LOG_ERR, "%s", err.text);

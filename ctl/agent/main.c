@@ -13,6 +13,7 @@
 
 #include "ctl/agent/agent.h"
 #include "ctl/core/probe.h"
+#include "ctl/engine/warm.h"
 #include "sfhybrid/version.h"
 
 #define WORKERS 8
@@ -49,8 +50,10 @@ static int on_timer(sd_event_source *source, uint64_t usec, void *userdata)
 
 void sfh_agent_rearm(struct sfh_agent *a)
 {
-	uint64_t next = sfh_engine_next(&a->engine);
+	uint64_t next;
 
+	sfh_engine_warm_look(&a->engine);
+	next = sfh_engine_next(&a->engine);
 	if (next == UINT64_MAX) {
 		(void)sd_event_source_set_enabled(a->timer, SD_EVENT_OFF);
 		return;

@@ -113,6 +113,7 @@ static void take_in(struct sfh_netjob *j)
 	struct sfh_agent *a = j->a;
 	/* Where a portgroup says otherwise it is each NIC's own matter (describe.c). */
 	struct sfh_engine_network net = { .never = sfh_netdef_always_never(j->def),
+					  .probe_interval_ms = j->def->probe_interval_ms,
 					  .landing = sfh_netdef_landing(j->def),
 					  .npfs = j->def->npfs };
 	struct sfh_agent_network *n = calloc(1, sizeof(*n));

@@ -10,6 +10,7 @@
 #include "ctl/core/steer.h"
 #include "ctl/core/sysfs.h"
 #include "ctl/core/vfwish.h"
+#include "sfhybrid/cold.h"
 #include "sfhybrid/reasons.h"
 
 struct gather {
@@ -188,6 +189,37 @@ static int add_filter(void *ctx, const struct sfh_ledger_fdb *row)
 	return 0;
 }
 
+/* A verdict that nobody has renewed for so many intervals says nothing any more: the
+ * agent is not running, or too busy. */
+#define STALE_INTERVALS 3
+
+static const char *warm_state(const struct sfh_warm_view *w, uint64_t now)
+{
+	if (w->state == SFH_WARM_UNKNOWN)
+		return "unknown";
+	if (now - w->told_ns > STALE_INTERVALS * (uint64_t)w->interval_ms * 1000000)
+		return "stale";
+	return w->state == SFH_WARM_WARM ? "warm" : "cold";
+}
+
+static void add_warm(struct gather *g, const struct sfh_guest_key *key, json_t *pair)
+{
+	struct sfh_warm_view w = { .state = SFH_WARM_UNKNOWN };
+	uint64_t now = sfh_now_ns();
+	json_t *o;
+
+	(void)sfh_steer_warm_get(g->steer, key, &w); /* not there: never probed */
+	o = json_pack("{s:s, s:s, s:i}", "state", warm_state(&w, now), "reason",
+		      sfh_cold_name(w.cold), "interval_ms", (int)w.interval_ms);
+	if (w.proven_ns) {
+		(void)json_object_set_new(o, "age_ms",
+					  json_integer((json_int_t)((now - w.proven_ns) / 1000000)));
+		(void)json_object_set_new(o, "latency_us", json_real(w.latency_ns / 1000.0));
+		(void)json_object_set_new(o, "ring_within_ms", json_real(w.ring_us / 1000.0));
+	}
+	(void)json_object_set_new(pair, "warm", o);
+}
+
 static void add_datapath(struct gather *g, const struct sfh_ledger_pair *row, json_t *pair)
 {
 	struct sfh_guest_key key = { .pf_ifindex = (__u32)row->pf_ifindex, .vlan = row->vlan };
@@ -196,7 +228,10 @@ static void add_datapath(struct gather *g, const struct sfh_ledger_pair *row, js
 	json_t *meter;
 
 	memcpy(key.mac, row->mac.b, 6);
-	if (!g->steer || sfh_steer_get(g->steer, &key, &v) < 0)
+	if (!g->steer)
+		return;
+	add_warm(g, &key, pair); /* also without its entry: that is why it is cold, then */
+	if (sfh_steer_get(g->steer, &key, &v) < 0)
 		return;
 	(void)json_object_set_new(pair, "armed", json_boolean(v.armed));
 	(void)json_object_set_new(pair, "counters", sfh_counters_json(&v.counters));
@@ -263,6 +298,22 @@ static void print_refused(const json_t *pf)
 		json_array_foreach(json_object_get(vf, "refused"), k, name)
 			(void)printf("%-20s %s: VF %d goes without '%s': the driver refused it\n",
 				     "", str(pf, "dev"), num(vf, "vf"), json_string_value(name));
+}
+
+/* "warm 0.4 s", "cold: ring-stuck", "unknown": whether the standby leg would carry
+ * frames now, and how old that knowledge is. */
+static const char *warm_text(const json_t *pair, char buf[48])
+{
+	const json_t *w = json_object_get(pair, "warm");
+	const char *state = str(w, "state");
+
+	if (strcmp(state, "warm") == 0)
+		(void)snprintf(buf, 48, "warm %.1f s", num(w, "age_ms") / 1000.0);
+	else if (strcmp(state, "cold") == 0)
+		(void)snprintf(buf, 48, "cold: %s", str(w, "reason"));
+	else
+		(void)snprintf(buf, 48, "%s", w ? state : "-");
+	return buf;
 }
 
 static double real(const json_t *o, const char *key)
@@ -337,14 +388,15 @@ static void print_table(const json_t *networks, const json_t *pairs, bool agent)
 		json_array_foreach(json_object_get(n, "pfs"), k, pf)
 			if (str(pf, "xdp_why")[0])
 				(void)printf("%s: %s\n", str(pf, "dev"), str(pf, "xdp_why"));
-	(void)printf("\n%-20s %-17s %-16s %-10s %-8s %-13s %-12s %s\n", "DOMAIN", "MAC", "NETWORK",
-		     "STATE", "LEG", "VF", "STANDBY", "WHY NOT ACCELERATED");
+	(void)printf("\n%-20s %-17s %-16s %-10s %-8s %-13s %-12s %-24s %s\n", "DOMAIN", "MAC",
+		     "NETWORK", "STATE", "LEG", "VF", "STANDBY", "WARM", "WHY NOT ACCELERATED");
 	json_array_foreach((json_t *)pairs, i, p) {
 		const char *why = str(p, "reason");
+		char warm[48];
 
-		(void)printf("%-20s %-17s %-16s %-10s %-8s %-13s %-12s %s\n", str(p, "domain"),
+		(void)printf("%-20s %-17s %-16s %-10s %-8s %-13s %-12s %-24s %s\n", str(p, "domain"),
 			     str(p, "mac"), str(p, "network"), str(p, "state"), str(p, "leg"),
-			     str(p, "vf")[0] ? str(p, "vf") : "-", str(p, "standby"),
+			     str(p, "vf")[0] ? str(p, "vf") : "-", str(p, "standby"), warm_text(p, warm),
 			     strcmp(why, "none") == 0 ? "-" : why);
 		print_datapath(p);
 	}

@@ -106,6 +106,10 @@ struct sfh_steer_port_state {
 int sfh_steer_port_check(struct sfh_steer *s, uint32_t ifindex, enum sfh_standby_kind kind,
 			 struct sfh_steer_port_state *ret);
 
+/* Whether XDP was put on the PF by sfh_steer_pf_attach() and not taken off since,
+ * whatever is attached there now. */
+bool sfh_steer_xdp_wanted(const struct sfh_steer *s, uint32_t ifindex);
+
 /* --- pairs ---------------------------------------------------------------------- */
 
 /* Creates the pair or updates it. standby_ifindex 0: not known yet. An armed
@@ -174,6 +178,13 @@ int sfh_steer_foreach(struct sfh_steer *s, int (*cb)(const struct sfh_pair_view 
 int sfh_steer_foreach_port(struct sfh_steer *s,
 			   int (*cb)(uint32_t ifindex, const struct sfh_port *port, void *ctx),
 			   void *ctx);
+
+/* Whether the standby leg is warm (ctl/core/warm.h). -ENOENT if not staged. */
+int sfh_steer_warm_get(const struct sfh_steer *s, const struct sfh_guest_key *key,
+		       struct sfh_warm_view *ret);
+/* -ENOENT if not staged. */
+int sfh_steer_warm_set(struct sfh_steer *s, const struct sfh_guest_key *key,
+		       const struct sfh_warm_view *view);
 
 /* --- events and counters ----------------------------------------------------------- */
 

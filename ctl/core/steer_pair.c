@@ -254,12 +254,16 @@ static void forget_pair(struct sfh_steer *s, const struct sfh_guest_key *key)
 	if (lookup(s, SFH_MAP_PARKED, &alias, &owner) == 0 && same_key(&owner, key))
 		(void)forget(s, SFH_MAP_PARKED, &alias);
 	(void)forget(s, SFH_MAP_STATE, key);
+	(void)forget(s, SFH_MAP_PROBE, key);
+	(void)forget(s, SFH_MAP_WARM, key);
 }
 
 static int create_pair(struct sfh_steer *s, const struct sfh_guest_key *key, struct sfh_guest *g,
 		       struct sfh_error *err)
 {
 	struct sfh_guest_key alias = parked_key(key), owner;
+	const struct sfh_probe_seen unseen = {};
+	const struct sfh_warm_view unknown = { .state = SFH_WARM_UNKNOWN };
 	struct sfh_guest_state state = {};
 	char buf[KEY_TEXT];
 	bool has_slot;
@@ -270,6 +274,10 @@ static int create_pair(struct sfh_steer *s, const struct sfh_guest_key *key, str
 		r = update(s, SFH_MAP_STATE, key, &state);
 	if (r == 0 && g->arm_on_first_frame)
 		r = meter_restart(s, g);
+	if (r == 0)
+		r = update(s, SFH_MAP_PROBE, key, &unseen);
+	if (r == 0)
+		r = update(s, SFH_MAP_WARM, key, &unknown);
 	/* With one MAC on several VLANs the first pair gets the frames in the parking
 	 * VLAN, until sfh_steer_want_proof() says which one is really parked. */
 	if (r == 0 && lookup(s, SFH_MAP_PARKED, &alias, &owner) == -ENOENT)
@@ -597,4 +605,23 @@ int sfh_steer_drops(struct sfh_steer *s, enum sfh_drop reason, uint64_t *ret)
 	for (int i = 0; i < s->cpus; i++)
 		*ret += n[i];
 	return 0;
+}
+
+/* --- warm ------------------------------------------------------------------------------- */
+
+int sfh_steer_warm_get(const struct sfh_steer *s, const struct sfh_guest_key *key,
+		       struct sfh_warm_view *ret)
+{
+	return lookup(s, SFH_MAP_WARM, key, ret);
+}
+
+int sfh_steer_warm_set(struct sfh_steer *s, const struct sfh_guest_key *key,
+		       const struct sfh_warm_view *view)
+{
+	int r = sfh_steer_writable(s, NULL);
+
+	if (r < 0)
+		return r;
+	/* Not of a pair that has been forgotten. */
+	return bpf_map_update_elem(s->map[SFH_MAP_WARM], key, view, BPF_EXIST) < 0 ? -errno : 0;
 }

@@ -466,6 +466,9 @@ int sfh_steer_pf_attach(struct sfh_steer *s, uint32_t ifindex, bool want_xdp,
 		return give_up(s, ifindex, was_attached, r);
 	if (want_xdp) {
 		xdp_attach(s, ifindex, &port, &info);
+		port.flags &= ~(uint32_t)SFH_PORT_XDP;
+		if (info.xdp != SFH_XDP_NONE)
+			port.flags |= SFH_PORT_XDP;
 		r = port_write(s, ifindex, &port, err);
 		if (r < 0)
 			return give_up(s, ifindex, was_attached, r);
@@ -525,6 +528,13 @@ int sfh_steer_standby_attach(struct sfh_steer *s, uint32_t ifindex, enum sfh_sta
 int sfh_steer_standby_detach(struct sfh_steer *s, uint32_t ifindex, struct sfh_error *err)
 {
 	return detach(s, ifindex, err);
+}
+
+bool sfh_steer_xdp_wanted(const struct sfh_steer *s, uint32_t ifindex)
+{
+	struct sfh_port port;
+
+	return port_read(s, ifindex, &port) == 0 && port.flags & SFH_PORT_XDP;
 }
 
 int sfh_steer_port_check(struct sfh_steer *s, uint32_t ifindex, enum sfh_standby_kind kind,

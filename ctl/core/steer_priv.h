@@ -21,7 +21,10 @@
 	X(MACS, "sfh_macs", false)                                                                 \
 	X(META, "sfh_meta", false)                                                                 \
 	X(DROPS, "sfh_drops", false)                                                               \
-	X(EVENTS, "sfh_events", false)
+	X(EVENTS, "sfh_events", false)                                                             \
+	X(PROBE, "sfh_probe", true)                                                                \
+	X(PROBE_WANT, "sfh_probe_want", false)                                                     \
+	X(WARM, "sfh_warm", true)
 
 struct bpf_object;
 

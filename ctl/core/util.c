@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "sfhybrid/util.h"
+#include "sfhybrid/cold.h"
 #include "sfhybrid/reasons.h"
 
 #include <ctype.h>
@@ -176,6 +177,32 @@ const char *sfh_reason_text(enum sfh_reason reason)
 	case SFH_REASON_##id:                                                                      \
 		return text;
 		SFH_REASONS(X)
+#undef X
+	default:
+		return "";
+	}
+}
+
+const char *sfh_cold_name(enum sfh_cold cold)
+{
+	switch (cold) {
+#define X(num, id, name, text)                                                                     \
+	case SFH_COLD_##id:                                                                        \
+		return name;
+		SFH_COLDS(X)
+#undef X
+	default:
+		return "unknown";
+	}
+}
+
+const char *sfh_cold_text(enum sfh_cold cold)
+{
+	switch (cold) {
+#define X(num, id, name, text)                                                                     \
+	case SFH_COLD_##id:                                                                        \
+		return text;
+		SFH_COLDS(X)
 #undef X
 	default:
 		return "";

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "ctl/engine/engine.h"
 #include "ctl/engine/inventory.h"
+#include "ctl/engine/warm.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -723,6 +724,7 @@ uint64_t sfh_engine_next(const struct sfh_engine *e)
 		next = earliest(next, p->deadline_ns);
 		next = earliest(next, p->next_probe_ns);
 		next = earliest(next, p->retry_ns);
+		next = earliest(next, p->warm_wake_ns);
 	}
 	return next;
 }
@@ -732,6 +734,7 @@ void sfh_engine_tick(struct sfh_engine *e)
 	uint64_t now = e->now();
 	struct sfh_pair *next;
 
+	sfh_engine_warm_tick(e, now);
 	for (struct sfh_pair *p = e->pairs; p; p = next) {
 		next = p->next;
 		if (p->next_probe_ns && p->next_probe_ns <= now) {

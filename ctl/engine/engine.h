@@ -24,6 +24,7 @@ struct sfh_engine_network {
 	struct sfh_engine_network *next;
 	char name[SFH_NAME_MAX];
 	bool never; /* policy never */
+	unsigned probe_interval_ms; /* of the standby legs; 0: never */
 	unsigned landing; /* VFs kept back for arrivals, if there are two or more */
 	char pfs[64][16];
 	int pf_ifindex[64];
@@ -51,6 +52,7 @@ struct sfh_engine {
 	struct sfh_engine_network *networks;
 	struct sfh_pair *pairs;
 	struct sfh_migration *migrations;
+	unsigned warm_turn; /* warm.c: spreads pairs over an interval */
 };
 
 /* A guest NIC as the hypervisor describes it. */

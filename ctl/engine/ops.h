@@ -67,6 +67,19 @@ struct sfh_kernel_ops {
 	/* Sends one frame to the guest through the parking VLAN, whose answer proves
 	 * the VF leg. */
 	int (*probe)(void *ctx, const struct sfh_pair *pair);
+
+	/* Probes of the standby leg (ctl/core/warm.h). All may be NULL: none is sent.
+	 * A batch of sends begins. */
+	void (*warm_begin)(void *ctx);
+	void (*warm_send)(void *ctx, const struct sfh_pair *pair);
+	/* 1: the latest one reached the guest's ring, the times are filled; 0: not yet. */
+	int (*warm_check)(void *ctx, const struct sfh_pair *pair, uint32_t *latency_ns,
+			  uint32_t *ring_us);
+	enum sfh_cold (*warm_why)(void *ctx, const struct sfh_pair *pair);
+	/* Publishes pair->warm. */
+	void (*warm_tell)(void *ctx, const struct sfh_pair *pair);
+	/* The pair is not probed any more: its verdict goes. */
+	void (*warm_stop)(void *ctx, const struct sfh_pair *pair);
 };
 
 /* Slow and asynchronous: each returns at once, its result comes back as an event

@@ -115,6 +115,11 @@ struct sfh_pair {
 	unsigned lease_tries;
 	uint64_t begun_ns[SFH_DAMP_SWITCHES]; /* the latest to-vf switches, a ring */
 	unsigned nbegun;
+	/* The standby leg's probes, on whichever leg the pair is (warm.h). */
+	struct sfh_warm_view warm; /* the latest verdict */
+	uint64_t warm_wake_ns;	   /* when something is to be done; 0: not probed */
+	uint64_t warm_send_ns;	   /* when the next probe goes */
+	uint64_t warm_sent_ns;	   /* the probe under way; 0: none */
 	struct sfh_switch sw;	 /* the switch under way; begin_ns 0: none */
 	char next_cause[24];	 /* cause of the next to-vf */
 };

@@ -13,6 +13,8 @@
  *   sfh_meter     BPF           at sfh_guest.slot
  *   sfh_standby, sfh_parked, sfh_devmap, sfh_ports, sfh_macs, sfh_meta   user space
  *   sfh_drops     BPF           per CPU
+ *   sfh_probe     BPF           where the pair's latest probe was seen
+ *   sfh_probe_want, sfh_warm    user space
  *
  * (A slot is put back to zero while no entry in sfh_guests leads to it, the meter's
  * also when a window begins.)
@@ -37,7 +39,7 @@
 /* In sfh_meta. Raise the version with every change of a struct, a map or the
  * meaning of a field: user space refuses pins of any other version. */
 #define SFH_ABI_MAGIC	0x53464859u /* "SFHY" */
-#define SFH_ABI_VERSION 2u
+#define SFH_ABI_VERSION 3u
 
 #define SFH_PIN_DIR	   "sfhybrid" /* below the bpffs mount */
 #define SFH_MAX_PAIRS	   4096	      /* default size of the maps with one entry per pair */
@@ -187,6 +189,7 @@ enum sfh_port_role {
 enum sfh_port_flags {
 	SFH_PORT_CLSACT_OURS = 1 << 0, /* the clsact qdisc was added by us */
 	SFH_PORT_RXVLAN_WAS_ON = 1 << 1, /* RX VLAN stripping switched off for XDP */
+	SFH_PORT_XDP = 1 << 2, /* our XDP program was attached: it should be there */
 };
 struct sfh_port {
 	__u8 role;	   /* enum sfh_port_role */
@@ -253,5 +256,91 @@ _Static_assert(sizeof(struct sfh_meta) == 16, "abi");
 _Static_assert(sizeof(struct sfh_event) == 32, "abi");
 _Static_assert(__builtin_offsetof(struct sfh_event, ktime_ns) == 24, "abi");
 _Static_assert(_SFH_DROP_MAX <= SFH_DROP_SLOTS, "sfh_drops is too small");
+
+/* --- warm: probes of the standby leg -------------------------------------------------
+ * A probe is a frame to the guest's own MAC (and VLAN) of this type (IEEE 802: local
+ * experimental 2), injected where the PF receives. The token, which only this host
+ * knows, makes it one: anything else of this type is a frame like any other. The
+ * PF's programs look the pair up as for any frame, but steer it whether armed or
+ * not; the program on the standby device takes the token out and puts
+ * SFH_PROBE_DST in the place of the guest's address. No counter, first frame or
+ * learned address comes of it. */
+#define SFH_PROBE_PROTO 0x88b6
+/* Reserved by IEEE 802.1Q for what no bridge forwards (so a bridge inside the guest
+ * does not either), assigned to nobody: the guest drops it by its destination. */
+#define SFH_PROBE_DST { 0x01, 0x80, 0xc2, 0x00, 0x00, 0x0f }
+#define SFH_PROBE_SRC { 0x02, 0x53, 0x46, 0x48, 0x59, 0x00 }
+
+/* What follows the type. Host byte order: it never leaves the host. */
+struct sfh_probe_body {
+	__u64 token; /* sfh_probe_want's */
+	__u32 seq;   /* of the pair, never 0 */
+	__u32 _pad;
+};
+
+/* sfh_probe_want: array of one. */
+struct sfh_probe_want {
+	__u64 token; /* 0: no frame is a probe */
+};
+
+enum sfh_probe_flags {
+	SFH_PROBE_XDP = 1 << 0,	    /* the PF's XDP program saw it */
+	SFH_PROBE_TC = 1 << 1,	    /* the PF's tc program saw it, */
+	SFH_PROBE_ENTRY = 1 << 2,   /* and found the pair's steering entry with its device */
+	SFH_PROBE_STANDBY = 1 << 3, /* the program on the pair's standby device saw it */
+};
+
+/* sfh_probe: key struct sfh_guest_key. */
+struct sfh_probe_seen {
+	__u32 seq;
+	__u32 flags; /* enum sfh_probe_flags */
+	__u64 pf_ns; /* bpf_ktime_get_ns() at tc of the PF, */
+	__u64 standby_ns; /* and of the standby device; 0: not seen there */
+};
+
+enum sfh_warm_state {
+	SFH_WARM_UNKNOWN = 0, /* not probed yet, or not to be probed */
+	SFH_WARM_WARM = 1,
+	SFH_WARM_COLD = 2,
+};
+
+/* sfh_warm: key struct sfh_guest_key. The agent's verdict. */
+struct sfh_warm_view {
+	__u64 proven_ns;   /* CLOCK_MONOTONIC: latest probe known to have reached the ring; 0: none */
+	__u64 told_ns;	   /* when this was written */
+	__u32 latency_ns;  /* of that probe: from the PF to the standby device */
+	__u32 ring_us;	   /* of that probe: the guest's ring had it by then at the latest */
+	__u32 interval_ms; /* how often it is probed */
+	__u16 state;	   /* enum sfh_warm_state */
+	__u16 cold;	   /* enum sfh_cold */
+};
+
+/* Why a standby leg is cold. Numbers and names are stable, like those of SFH_DROPS.
+ * X(number, identifier, name, what it means) */
+#define SFH_COLDS(X)                                                                               \
+	X(0, NONE, "none", "it is warm, or was not probed")                                        \
+	X(1, PF_DOWN, "pf-down", "the PF is down, has no link, or is gone")                       \
+	X(2, PF_XDP, "pf-xdp-program", "the XDP program on the PF is missing or not ours")         \
+	X(3, PF_TC, "pf-tc-program", "the tc program on the PF is missing or not ours")            \
+	X(4, ENTRY, "entry-missing", "the steering entry is missing")      \
+	X(5, STANDBY_GONE, "standby-gone", "the standby device is gone")                           \
+	X(6, STANDBY_DOWN, "standby-down", "the standby device is down")                           \
+	X(7, STANDBY_TC, "standby-tc-program",                                                     \
+	  "the program on the standby device is missing or not ours")                              \
+	X(8, LOST, "lost", "the frame was lost between the PF and the standby device")             \
+	X(9, RING_STUCK, "ring-stuck", "the guest takes no frame out of the standby device")       \
+	X(10, RING_FULL, "ring-full", "the standby device's queue to the guest is full")           \
+	X(11, NOT_SENT, "not-sent", "the host could not send the probe")
+
+enum sfh_cold {
+#define X(num, id, name, text) SFH_COLD_##id = num,
+	SFH_COLDS(X)
+#undef X
+		_SFH_COLD_MAX
+};
+
+_Static_assert(sizeof(struct sfh_probe_body) == 16, "abi");
+_Static_assert(sizeof(struct sfh_probe_seen) == 24, "abi");
+_Static_assert(sizeof(struct sfh_warm_view) == 32, "abi");
 
 #endif

@@ -443,6 +443,46 @@ static void k_vf_loose(void *ctx, const struct sfh_bdf *bdf)
 	f->held--;
 }
 
+static void k_warm_begin(void *ctx)
+{
+	record(ctx, "warm_begin");
+}
+
+static void k_warm_send(void *ctx, const struct sfh_pair *p)
+{
+	(void)p;
+	record(ctx, "warm_send %llu", (unsigned long long)(fake_now / FAKE_MS));
+}
+
+static int k_warm_check(void *ctx, const struct sfh_pair *p, uint32_t *latency_ns,
+			uint32_t *ring_us)
+{
+	struct fake *f = ctx;
+
+	(void)p;
+	if (f->cold)
+		return 0;
+	*latency_ns = 1234;
+	*ring_us = 567;
+	return 1;
+}
+
+static enum sfh_cold k_warm_why(void *ctx, const struct sfh_pair *p)
+{
+	(void)p;
+	return ((struct fake *)ctx)->cold;
+}
+
+static void k_warm_tell(void *ctx, const struct sfh_pair *p)
+{
+	record(ctx, "warm_tell %u %u", p->warm.state, p->warm.cold);
+}
+
+static void k_warm_stop(void *ctx, const struct sfh_pair *p)
+{
+	record(ctx, "warm_stop %u", p->warm.state);
+}
+
 static const struct sfh_kernel_ops kernel_ops = {
 	.vf_hold = k_vf_hold,
 	.vf_loose = k_vf_loose,
@@ -460,6 +500,12 @@ static const struct sfh_kernel_ops kernel_ops = {
 	.seen = k_seen,
 	.want_proof = k_want_proof,
 	.probe = k_probe,
+	.warm_begin = k_warm_begin,
+	.warm_send = k_warm_send,
+	.warm_check = k_warm_check,
+	.warm_why = k_warm_why,
+	.warm_tell = k_warm_tell,
+	.warm_stop = k_warm_stop,
 };
 
 /* --- the hypervisor: says yes and does nothing; the test sends what comes of it -------------- */
@@ -580,6 +626,7 @@ static const struct sfh_engine_listener listener = { l_settled, l_progress, l_mi
 static void engine_start(struct fake *f)
 {
 	struct sfh_engine_network net = { .name = "blue", .npfs = FAKE_PFS,
+					  .probe_interval_ms = f->probe_interval_ms,
 					  .landing = f->landing };
 
 	sfh_engine_init(&f->e, &kernel_ops, f, &hv_ops, f, &listener, f, f->ledger);
@@ -739,6 +786,7 @@ void fake_sleep(struct fake *f, uint64_t ms)
 {
 	uint64_t end = fake_now + ms * FAKE_MS;
 
+	sfh_engine_warm_look(&f->e); /* as the agent does after every call */
 	for (int i = 0; sfh_engine_next(&f->e) <= end && i < 1000000; i++) {
 		if (sfh_engine_next(&f->e) > fake_now)
 			fake_now = sfh_engine_next(&f->e);

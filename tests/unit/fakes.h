@@ -8,6 +8,7 @@
 #include <criterion/criterion.h>
 
 #include "ctl/engine/engine.h"
+#include "ctl/engine/warm.h"
 
 /* --- files --------------------------------------------------------------------------- */
 /* A fresh directory; removed by tree_done(). */
@@ -83,6 +84,8 @@ struct fake {
 	unsigned deaf;	  /* settings that it takes and forgets */
 	unsigned known;	  /* settings that a get tells (all) */
 	unsigned gets;	  /* how often it was asked */
+	unsigned probe_interval_ms; /* of network "blue", likewise; 0: its standby legs are not probed */
+	enum sfh_cold cold; /* what became of a probe of a standby leg; NONE: it arrived */
 	unsigned landing; /* of network "blue", from the next start of the engine on */
 	bool partial; /* a vf_set that fails has written the MAC, as do_setvfinfo() does */
 
