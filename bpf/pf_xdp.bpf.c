@@ -40,10 +40,8 @@ static __always_inline int sfh_xdp_untag(struct xdp_md *xdp)
 	return (int)bpf_xdp_adjust_head(xdp, SFH_VLAN_HLEN);
 }
 
-/* frags: drivers with a jumbo MTU take no other program. Only the first buffer
- * is looked at. */
-SEC("xdp.frags")
-int sfh_pf_xdp(struct xdp_md *xdp)
+/* Frames whose tag has to go are left to tc unless `untags`, which is constant. */
+static __always_inline int sfh_pf_xdp_run(struct xdp_md *xdp, bool untags)
 {
 	void *data = (void *)(long)xdp->data, *data_end = (void *)(long)xdp->data_end;
 	struct sfh_decision d = {};
@@ -70,13 +68,13 @@ int sfh_pf_xdp(struct xdp_md *xdp)
 
 	/* A tap takes no frame of several buffers from XDP: tc's turn. */
 	bytes = bpf_xdp_get_buff_len(xdp);
-	if (bytes != (__u64)(data_end - data))
+	if (bytes != (__u64)(data_end - data) || (!untags && d.guest->vlan_proto))
 		return XDP_PASS;
 	/* XDP_PASS when the devmap does not have the tap. */
 	rc = bpf_redirect_map(&sfh_devmap, d.ifindex, XDP_PASS);
 	if (rc != XDP_REDIRECT)
 		return (int)rc;
-	if (d.guest->vlan_proto) {
+	if (untags && d.guest->vlan_proto) {
 		if (sfh_xdp_untag(xdp) < 0)
 			return XDP_PASS;
 		bytes -= SFH_VLAN_HLEN;
@@ -91,6 +89,22 @@ int sfh_pf_xdp(struct xdp_md *xdp)
 		c->to_standby_bytes += bytes;
 	}
 	return (int)rc;
+}
+
+/* frags: drivers with a jumbo MTU take no other program. Only the first buffer
+ * is looked at. */
+SEC("xdp.frags")
+int sfh_pf_xdp(struct xdp_md *xdp)
+{
+	return sfh_pf_xdp_run(xdp, true);
+}
+
+/* For libxdp's dispatcher where its stubs may not be replaced by what moves a frame's
+ * beginning (kernels that check it, and a dispatcher from before they did). */
+SEC("xdp.frags")
+int sfh_pf_xdp_tag(struct xdp_md *xdp)
+{
+	return sfh_pf_xdp_run(xdp, false);
 }
 
 char _license[] SEC("license") = "GPL";

@@ -330,6 +330,7 @@ static int load_programs(struct sfh_steer *s, bool have_maps, struct sfh_error *
 		return libbpf_err(err, r, "cannot load the standby devices' programs");
 
 	s->prog_pf_tc = bpf_program__fd(s->pf_tc->progs.sfh_pf_tc);
+	s->prog_pf_xdp_tag = bpf_program__fd(s->pf_xdp->progs.sfh_pf_xdp_tag);
 	s->prog_pf_xdp = bpf_program__fd(s->pf_xdp->progs.sfh_pf_xdp);
 	s->prog_from_guest = bpf_program__fd(s->standby_tc->progs.sfh_from_guest);
 	s->prog_to_guest = bpf_program__fd(s->standby_tc->progs.sfh_to_guest);

@@ -49,7 +49,7 @@ struct sfh_steer {
 	struct pf_tc *pf_tc;
 	struct pf_xdp *pf_xdp;
 	struct standby_tc *standby_tc;
-	int prog_pf_tc, prog_pf_xdp, prog_from_guest, prog_to_guest;
+	int prog_pf_tc, prog_pf_xdp, prog_pf_xdp_tag, prog_from_guest, prog_to_guest;
 	struct sfh_macs *macs; /* sfh_macs, mapped */
 	uint16_t *mac_users;   /* of each of its bits: pairs that need it */
 	uint8_t *slot_taken;   /* of each slot */

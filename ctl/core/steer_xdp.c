@@ -16,7 +16,19 @@
 
 #include "pf_xdp.skel.h"
 
-#define PROG_NAME "sfh_pf_xdp"
+/* How our program can be put into the dispatcher, the best first: kernels from 6.13 on
+ * (and stable ones before) let no program that moves a frame's beginning replace a stub
+ * that does not, and stubs that do came with libxdp 1.5.5; and a dispatcher that
+ * handles frames of several buffers is not to be had everywhere. */
+static const struct form {
+	const char *prog;
+	bool frags;
+} forms[] = {
+	{ "sfh_pf_xdp", true },
+	{ "sfh_pf_xdp_tag", true },
+	{ "sfh_pf_xdp", false },
+	{ "sfh_pf_xdp_tag", false },
+};
 /* libxdp keeps its pins here, whatever bpffs ours are in: others look there. */
 #define LIBXDP_DIR "/sys/fs/bpf/xdp"
 #define LOOPBACK 1 /* its ifindex in every network namespace */
@@ -155,15 +167,17 @@ static struct xdp_program *ours_in(struct xdp_multiprog *mp, struct xdp_program 
 		return NULL;
 	do {
 		prev = xdp_multiprog__next_prog(prev, mp);
-	} while (prev && strcmp(xdp_program__name(prev), PROG_NAME) != 0);
+	} while (prev && strncmp(xdp_program__name(prev), "sfh_pf_xdp", 10) != 0);
 	return prev;
 }
 
 /* libxdp loads the program itself, as a replacement of a stub in its dispatcher: for
  * each device another copy, on the same maps. */
-static int copy_open(struct sfh_steer *s, struct pf_xdp **ret, struct xdp_program **ret_prog)
+static int copy_open(struct sfh_steer *s, const struct form *form, struct pf_xdp **ret,
+		     struct xdp_program **ret_prog)
 {
 	_cleanup_(skel_destroyp) struct pf_xdp *skel = pf_xdp__open();
+	DECLARE_LIBXDP_OPTS(xdp_program_opts, opts, .prog_name = form->prog);
 	struct xdp_program *prog;
 	int r;
 
@@ -173,12 +187,14 @@ static int copy_open(struct sfh_steer *s, struct pf_xdp **ret, struct xdp_progra
 	r = sfh_steer_lend_maps(s, skel->obj);
 	if (r < 0)
 		return r;
-	prog = xdp_program__from_bpf_obj(skel->obj,
-					 bpf_program__section_name(skel->progs.sfh_pf_xdp));
+	opts.obj = skel->obj;
+	prog = xdp_program__create(&opts);
 	r = (int)libxdp_get_error(prog);
 	if (r < 0)
 		return r;
 	r = xdp_program__set_run_prio(prog, SFH_XDP_PRIORITY);
+	if (r == 0 && form->frags)
+		r = xdp_program__set_xdp_frags_support(prog, true);
 	if (r == 0)
 		r = xdp_program__set_chain_call_enabled(prog, XDP_PASS, true);
 	if (r < 0) {
@@ -192,12 +208,13 @@ static int copy_open(struct sfh_steer *s, struct pf_xdp **ret, struct xdp_progra
 
 /* Attaches a copy; -EOPNOTSUPP if libxdp did so without its dispatcher, which is
  * undone. */
-static int copy_attach(struct sfh_steer *s, uint32_t ifindex, enum xdp_attach_mode mode)
+static int copy_attach(struct sfh_steer *s, const struct form *form, uint32_t ifindex,
+		       enum xdp_attach_mode mode)
 {
 	_cleanup_(skel_destroyp) struct pf_xdp *skel = NULL;
 	_cleanup_(program_closep) struct xdp_program *prog = NULL;
 	_cleanup_(multiprog_closep) struct xdp_multiprog *mp = NULL;
-	int r = copy_open(s, &skel, &prog);
+	int r = copy_open(s, form, &skel, &prog);
 
 	if (r == 0)
 		r = xdp_program__attach(prog, (int)ifindex, mode, 0);
@@ -212,8 +229,9 @@ static int copy_attach(struct sfh_steer *s, uint32_t ifindex, enum xdp_attach_mo
 
 struct trial {
 	struct sfh_steer *s;
+	const struct form *form; /* the one that loads */
 	int result;
-	char said[sizeof(libxdp_said)];
+	char said[256];
 };
 
 static void *run_trial(void *arg)
@@ -224,9 +242,16 @@ static void *run_trial(void *arg)
 	t->result = unshare(CLONE_NEWNET) < 0 ? -errno : 0;
 	if (t->result < 0)
 		return NULL;
-	listen_to_libxdp();
-	t->result = copy_attach(t->s, LOOPBACK, XDP_MODE_SKB);
-	(void)sfh_strcpy(t->said, sizeof(t->said), libxdp_said);
+	for (size_t i = 0; i < SFH_ARRAY_SIZE(forms); i++) {
+		listen_to_libxdp();
+		t->form = &forms[i];
+		t->result = copy_attach(t->s, t->form, LOOPBACK, XDP_MODE_SKB);
+		if (t->result == 0)
+			break;
+		if (i == 0) /* the reasons of the others follow from it */
+			(void)sfh_strcpy(t->said, sizeof(t->said),
+					 libxdp_said[0] ? libxdp_said : sfh_steer_libbpf_says());
+	}
 	if (t->result == 0 && (mp = attached_to(LOOPBACK))) {
 		(void)xdp_multiprog__detach(mp);
 		xdp_multiprog__close(mp);
@@ -238,7 +263,8 @@ static void *run_trial(void *arg)
  * it attaches, and then attaches without it: on a NIC that would be two resets for
  * nothing. So it is tried once where nobody is hurt, on the loopback device of a
  * network namespace that goes with its only thread. */
-static int dispatcher_works(struct sfh_steer *s, struct sfh_steer_pf_info *info)
+static int dispatcher_works(struct sfh_steer *s, const struct form **ret,
+			    struct sfh_steer_pf_info *info)
 {
 	static struct trial trial = { .result = 1 };
 	pthread_t thread;
@@ -252,6 +278,7 @@ static int dispatcher_works(struct sfh_steer *s, struct sfh_steer_pf_info *info)
 	if (trial.result < 0)
 		because(info, "libxdp's dispatcher does not load here: %s",
 			trial.said[0] ? trial.said : strerror(-trial.result));
+	*ret = trial.form;
 	return trial.result;
 }
 
@@ -290,10 +317,11 @@ static bool same_rodata(struct sfh_steer *s, uint32_t map_id)
 /* The same instructions on the same maps with the same constants? */
 static bool is_this_builds(struct sfh_steer *s, const struct xdp_program *prog)
 {
+	bool tag = strcmp(xdp_program__name(prog), "sfh_pf_xdp_tag") == 0;
 	struct loaded theirs, ours;
 
 	if (loaded_read(xdp_program__fd(prog), &theirs) < 0 ||
-	    loaded_read(s->prog_pf_xdp, &ours) < 0 ||
+	    loaded_read(tag ? s->prog_pf_xdp_tag : s->prog_pf_xdp, &ours) < 0 ||
 	    memcmp(theirs.info.tag, ours.info.tag, sizeof(ours.info.tag)) != 0 ||
 	    theirs.info.nr_map_ids != ours.info.nr_map_ids)
 		return false;
@@ -334,10 +362,13 @@ static uint32_t newest_of_ours(uint32_t ifindex)
 }
 
 /* An older agent's program makes room for ours without a gap: ours first. */
-static int renew(struct sfh_steer *s, uint32_t ifindex)
+static int renew(struct sfh_steer *s, uint32_t ifindex, struct sfh_steer_pf_info *info)
 {
-	int r = copy_attach(s, ifindex, XDP_MODE_NATIVE);
+	const struct form *form;
+	int r = dispatcher_works(s, &form, info);
 
+	if (r == 0)
+		r = copy_attach(s, form, ifindex, XDP_MODE_NATIVE);
 	return r < 0 ? r : take_off(ifindex, newest_of_ours(ifindex));
 }
 
@@ -361,6 +392,7 @@ bool sfh_steer_xdp_keep(struct sfh_steer *s, uint32_t ifindex, struct sfh_steer_
 	_cleanup_free_ char *path = link_path(s, ifindex);
 	_cleanup_close_ int fd = path ? link_get(path, ifindex) : -1;
 	_cleanup_(multiprog_closep) struct xdp_multiprog *mp = NULL;
+	const struct form *form;
 	struct xdp_program *p;
 	int r = 0;
 
@@ -369,7 +401,7 @@ bool sfh_steer_xdp_keep(struct sfh_steer *s, uint32_t ifindex, struct sfh_steer_
 		info->xdp = SFH_XDP_LINK;
 		r = bpf_link_update(fd, s->prog_pf_xdp, NULL);
 		if (r == 0)
-			(void)dispatcher_works(s, info);
+			(void)dispatcher_works(s, &form, info);
 	} else {
 		mp = attached_to(ifindex);
 		p = ours_in(mp, NULL);
@@ -377,7 +409,7 @@ bool sfh_steer_xdp_keep(struct sfh_steer *s, uint32_t ifindex, struct sfh_steer_
 			return false;
 		info->xdp = SFH_XDP_DISPATCHER;
 		if (!is_this_builds(s, p) || ours_in(mp, p))
-			r = renew(s, ifindex);
+			r = renew(s, ifindex, info);
 	}
 	info->xdp_error = r;
 	if (r < 0)
@@ -388,6 +420,7 @@ bool sfh_steer_xdp_keep(struct sfh_steer *s, uint32_t ifindex, struct sfh_steer_
 int sfh_steer_xdp_attach(struct sfh_steer *s, uint32_t ifindex, struct sfh_steer_pf_info *info)
 {
 	_cleanup_(multiprog_closep) struct xdp_multiprog *mp = NULL;
+	const struct form *form;
 	struct xdp_program *other;
 	int r;
 
@@ -403,10 +436,10 @@ int sfh_steer_xdp_attach(struct sfh_steer *s, uint32_t ifindex, struct sfh_steer
 		return -EBUSY;
 	}
 	info->xdp = SFH_XDP_DISPATCHER;
-	r = dispatcher_works(s, info);
+	r = dispatcher_works(s, &form, info);
 	if (r == 0) {
 		listen_to_libxdp();
-		r = copy_attach(s, ifindex, XDP_MODE_NATIVE);
+		r = copy_attach(s, form, ifindex, XDP_MODE_NATIVE);
 	} else if (!mp) {
 		info->xdp = SFH_XDP_LINK;
 		r = link_make(s, ifindex);

@@ -84,6 +84,7 @@ Test(insns, no_program_grows_unnoticed)
 	struct size is[] = {
 		size_of(T.s->pf_tc->progs.sfh_pf_tc),
 		size_of(T.s->pf_xdp->progs.sfh_pf_xdp),
+		size_of(T.s->pf_xdp->progs.sfh_pf_xdp_tag),
 		size_of(T.s->standby_tc->progs.sfh_from_guest),
 		size_of(T.s->standby_tc->progs.sfh_to_guest),
 	};

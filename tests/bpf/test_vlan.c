@@ -142,6 +142,23 @@ Test(vlan_xdp, a_frame_of_several_buffers)
 	expect_counters(&key, (struct sfh_counters){});
 }
 
+/* What runs in a dispatcher that takes no better one: a tag is left to tc, nothing else. */
+Test(vlan_xdp, the_form_that_moves_no_beginning)
+{
+	struct sfh_guest_key tagged = in_vlan(7), plain = in_vlan(0);
+	struct frame f = mk_frame(MAC_GUEST, MAC_PEER, TAG(7), 0);
+
+	stage_armed(&tagged, T.tap, SFH_STANDBY_TAP);
+	stage_armed(&plain, T.tap2, SFH_STANDBY_TAP);
+	T.s->prog_pf_xdp = T.s->prog_pf_xdp_tag;
+	cr_assert_eq(run_pf(HOOK_XDP, T.pf, &f), PASS);
+	expect_counters(&tagged, (struct sfh_counters){});
+	f = mk_frame(MAC_GUEST, MAC_PEER, 0, 0);
+	cr_assert_eq(run_pf(HOOK_XDP, T.pf, &f), REDIRECT);
+	f = mk_frame(MAC_PEER, MAC_GUEST, TAG(7), 0);
+	cr_assert_eq(run_pf(HOOK_XDP, T.pf, &f), DROP);
+}
+
 /* --- towards the guest ------------------------------------------------------------------------ */
 
 static int to_guest(struct frame f, struct frame out)
