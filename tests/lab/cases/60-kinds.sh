@@ -79,12 +79,12 @@ define_and_start() {
 	kind_down hasty
 }
 
-declare_case define_and_start_100 net "the same 100 times, back to back: each time a reason from the list, nothing left, nobody comes back from the dead" within=900 more
+declare_case define_and_start_100 net "the same 100 times, back to back: each time a reason from the list, nothing left, nobody comes back from the dead" within=1800 more
 define_and_start_100() {
 	local seen
 	kind_xml hasty | lab exec host1 sh -c 'cat >/tmp/hasty.xml'
 	# shellcheck disable=SC2016 # for the host's shell
-	seen=$(lab exec --timeout 880 -n host1 sh -c '
+	seen=$(lab exec --timeout 1780 -n host1 sh -c '
 		for i in $(seq 100); do
 			virsh -q "define /tmp/hasty.xml; start --paused hasty" >&2 || { echo failed; continue; }
 			end=$(($(date +%s) + 5))
@@ -503,6 +503,16 @@ treasure_xml() {
 	      <mac address='52:54:00:77:00:01'/>
 	      <model type='virtio'/>
 	    </interface>
+	    <interface type='network'>
+	      <source network='$1'/>
+	      <mac address='52:54:00:77:00:02'/>
+	      <model type='virtio'/>
+	    </interface>
+	    <interface type='network'>
+	      <source network='$1'/>
+	      <mac address='52:54:00:77:00:03'/>
+	      <model type='virtio'/>
+	    </interface>
 	    <graphics type='vnc' port='-1' autoport='yes' passwd='s3cr&lt;t'/>
 	    <memballoon model='none'/>
 	  </devices>
@@ -528,8 +538,9 @@ adoption_and_back() {
 	adopted=$(treasure)
 	diff <(echo "$before") <(echo "$adopted") || true
 	is "lines that adoption took away" '' "$(diff <(echo "$before") <(echo "$adopted") | grep '^<' || true)"
-	is "elements that it added" "address alias alias controller model target teaming" \
-		"$(diff <(echo "$before") <(echo "$adopted") | sed -n 's/^> *<\([a-z][a-z]*\).*/\1/p' | sort | paste -s -d ' ')"
+	# libvirt itself leaves one port free: for three NICs some are missing.
+	is "elements that it added" "address alias controller model target teaming" \
+		"$(diff <(echo "$before") <(echo "$adopted") | sed -n 's/^> *<\([a-z][a-z]*\).*/\1/p' | sort -u | paste -s -d ' ')"
 	on host1 /usr/lib/sfhybrid-lab/agent restart
 	# It knows that there is no such network: it has been at libvirt's, and is done there.
 	expect "the agent does not find libvirt" wait_for 20 knows_nowhere
