@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* bench-warm [--pairs N] [--seconds S] [--idle S] [--json FILE]: what it costs the agent to keep
+/* bench-warm [--pairs N] [--seconds S] [--idle S] [--only macvtap|tap]
+ * [--json FILE]: what it costs the agent to keep
  * N standby legs warm, natively: veth PFs, real macvtaps and taps in a network namespace of its
  * own, the agent's engine and probes as they are, and a process that reads all devices in the
  * guests' place. Then the first frame after an idle time, probing on against off.
@@ -479,9 +480,10 @@ int main(int argc, char **argv)
 	static const struct option options[] = {
 		{ "pairs", required_argument, NULL, 'p' },   { "seconds", required_argument, NULL, 's' },
 		{ "idle", required_argument, NULL, 'i' },    { "json", required_argument, NULL, 'j' },
-		{ "interval", required_argument, NULL, 'n' }, { NULL, 0, NULL, 0 },
+		{ "interval", required_argument, NULL, 'n' }, { "only", required_argument, NULL, 'o' },
+		{ NULL, 0, NULL, 0 },
 	};
-	const char *json = NULL;
+	const char *json = NULL, *only = "";
 	int c;
 
 	B.pairs = 1016;
@@ -499,6 +501,8 @@ int main(int argc, char **argv)
 			B.interval_ms = (unsigned)atoi(optarg);
 		else if (c == 'j')
 			json = optarg;
+		else if (c == 'o')
+			only = optarg;
 		else
 			return 2;
 	}
@@ -506,8 +510,10 @@ int main(int argc, char **argv)
 		return 2;
 	B.shared = mmap(NULL, sizeof(*B.shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	B.results = json_array();
-	measure(false);
-	measure(true);
+	if (strcmp(only, "tap") != 0)
+		measure(false);
+	if (strcmp(only, "macvtap") != 0)
+		measure(true);
 	if (json) {
 		json_t *o = json_pack("{s:i, s:i, s:i, s:O}", "schema", 1, "pairs", (int)B.pairs,
 				      "interval_ms", (int)B.interval_ms, "results", B.results);

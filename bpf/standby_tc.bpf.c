@@ -7,8 +7,8 @@
 #include <bpf/bpf_endian.h>
 #include "lib/account.h"
 #include "lib/meter.h"
-#include "lib/prove.h"
 #include "lib/probe.h"
+#include "lib/prove.h"
 #include "lib/skb.h"
 
 static __always_inline int sfh_drop(__u32 reason, __u64 *of_pair, struct __sk_buff *skb)
@@ -231,14 +231,14 @@ int sfh_to_guest(struct __sk_buff *skb)
 		return SFH_TC_PASS;
 	pair = *known;
 	guest = bpf_map_lookup_elem(&sfh_guests, &pair);
-	if (!guest)
-		return SFH_TC_PASS;
 	if (skb->protocol == bpf_htons(SFH_PROBE_PROTO)) {
-		int verdict = sfh_standby_probe(skb, &pair, guest->vlan_proto);
+		int verdict = sfh_standby_probe(skb, &pair, guest ? guest->vlan_proto : 0);
 
 		if (verdict != SFH_NO_PROBE)
 			return verdict;
 	}
+	if (!guest)
+		return SFH_TC_PASS;
 	c = sfh_counters_of(guest);
 	if (guest->vlan_proto &&
 	    (sfh_skb_parse(skb, &f) != SFH_PARSED || f.tpid != guest->vlan_proto ||

@@ -10,8 +10,11 @@
 #include <linux/if_link.h>
 #include <linux/if_packet.h>
 #include <linux/if_tun.h>
+#include <linux/rtnetlink.h>
 #include <linux/sockios.h>
 #include <net/if.h>
+#include <netlink/attr.h>
+#include <netlink/msg.h>
 #include <stdio.h>
 #include <sys/ioctl.h>
 #include <sys/random.h>
@@ -40,7 +43,7 @@ struct pf {
 struct sfh_warm {
 	struct sfh_steer *steer;
 	char sysfs[128];
-	int tap_fd, ioctl_fd;
+	int tap_fd, ioctl_fd, nl_fd;
 	uint32_t ifindex; /* of the injection device */
 	uint64_t token;
 	struct inject_tc *skel;
@@ -143,13 +146,14 @@ int sfh_warm_open(struct sfh_steer *s, const char *sysfs, struct sfh_warm **ret,
 	if (!w)
 		return -ENOMEM;
 	w->steer = s;
-	w->tap_fd = w->ioctl_fd = -1;
+	w->tap_fd = w->ioctl_fd = w->nl_fd = -1;
 	if (r == 0)
 		r = sfh_strcpy(w->sysfs, sizeof(w->sysfs), sysfs);
 	if (r < 0)
 		return r;
 	w->ioctl_fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	if (w->ioctl_fd < 0)
+	w->nl_fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
+	if (w->ioctl_fd < 0 || w->nl_fd < 0)
 		return sfh_err(err, -errno, "cannot open a socket: %s", strerror(errno));
 	want_descriptors();
 	r = make_tap(w, err);
@@ -183,11 +187,43 @@ void sfh_warm_close(struct sfh_warm **wp)
 	inject_tc__destroy(w->skel);
 	sfh_closep(&w->tap_fd);
 	sfh_closep(&w->ioctl_fd);
+	sfh_closep(&w->nl_fd);
 	free(w);
 	*wp = NULL;
 }
 
 /* --- the PF's XDP program ------------------------------------------------------------------ */
+
+/* The id of the XDP program that is attached, 0 if none is. libbpf's own question for
+ * it is a dump of every device of the host. */
+static uint32_t attached_xdp(const struct sfh_warm *w, uint32_t ifindex)
+{
+	struct {
+		struct nlmsghdr h;
+		struct ifinfomsg ifi;
+		struct rtattr attr;
+		uint32_t mask;
+	} req = {
+		.h = { .nlmsg_len = sizeof(req), .nlmsg_type = RTM_GETLINK,
+		       .nlmsg_flags = NLM_F_REQUEST },
+		.ifi = { .ifi_family = AF_UNSPEC, .ifi_index = (int)ifindex },
+		.attr = { .rta_len = RTA_LENGTH(sizeof(uint32_t)), .rta_type = IFLA_EXT_MASK },
+		.mask = RTEXT_FILTER_SKIP_STATS,
+	};
+	char buf[16384] __attribute__((aligned(NLMSG_ALIGNTO)));
+	struct nlmsghdr *h = (struct nlmsghdr *)buf;
+	const struct nlattr *xdp, *id;
+	ssize_t n;
+
+	if (send(w->nl_fd, &req, sizeof(req), 0) < 0)
+		return 0;
+	n = recv(w->nl_fd, buf, sizeof(buf), 0);
+	if (n < 0 || !nlmsg_ok(h, (int)n) || h->nlmsg_type != RTM_NEWLINK)
+		return 0;
+	xdp = nlmsg_find_attr(h, sizeof(struct ifinfomsg), IFLA_XDP);
+	id = xdp ? nla_find(nla_data(xdp), nla_len(xdp), IFLA_XDP_PROG_ID) : NULL;
+	return id ? nla_get_u32(id) : 0;
+}
 
 static void look_at_pf(struct sfh_warm *w, struct pf *pf)
 {
@@ -196,7 +232,7 @@ static void look_at_pf(struct sfh_warm *w, struct pf *pf)
 	pf->looked_ns = sfh_now_ns();
 	pf->wanted = sfh_steer_xdp_wanted(w->steer, pf->ifindex);
 	if (pf->wanted)
-		(void)bpf_xdp_query_id((int)pf->ifindex, 0, &id);
+		id = attached_xdp(w, pf->ifindex);
 	if (id == pf->id && (pf->fd >= 0 || !id))
 		return;
 	sfh_closep(&pf->fd);

@@ -9,7 +9,7 @@
 
 /* An interval is cut into so many turns, and pairs spread over them: nobody's
  * netlink request waits behind a thousand probes. */
-#define SFH_WARM_TURNS 8
+#define SFH_WARM_TURNS 4
 /* When a probe is looked for, after it was sent. The last look is the deadline: half
  * of the interval, but no less than this. */
 #define SFH_WARM_LOOK_MS 2
