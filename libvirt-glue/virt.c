@@ -203,11 +203,13 @@ static void on_qmp(virConnectPtr conn, virDomainPtr dom, const char *event, long
 static int on_network(virConnectPtr conn, virNetworkPtr net, int event, int detail, void *opaque)
 {
 	struct sfh_virt *v = opaque;
-	struct sfh_virt_event ev = { .kind = SFH_VIRT_NETWORK_STOPPED };
+	struct sfh_virt_event ev = { .kind = event == VIR_NETWORK_EVENT_STOPPED ?
+						     SFH_VIRT_NETWORK_STOPPED :
+						     SFH_VIRT_NETWORK_STARTED };
 
 	(void)conn;
 	(void)detail;
-	if (event == VIR_NETWORK_EVENT_STOPPED) {
+	if (event == VIR_NETWORK_EVENT_STOPPED || event == VIR_NETWORK_EVENT_STARTED) {
 		(void)sfh_strcpy(ev.name, sizeof(ev.name), virNetworkGetName(net));
 		v->fn(v->ctx, &ev);
 	}
@@ -658,6 +660,73 @@ int sfh_virt_unplug(struct sfh_virt *v, const char *uuid, const char *alias, str
 	if (virDomainDetachDeviceAlias(dom, alias, VIR_DOMAIN_AFFECT_LIVE) < 0)
 		return virt_fail(err, "libvirt cannot detach the VF");
 	return 0;
+}
+
+/* A QMP command whose answer says no more than yes or no. */
+static int qmp(struct sfh_virt *v, const char *uuid, const char *command, struct sfh_error *err)
+{
+	_cleanup_dom_ dom = lookup(v, uuid, err);
+	_cleanup_free_ char *answer = NULL;
+
+	if (!dom)
+		return -ENOENT;
+	if (virDomainQemuMonitorCommand(dom, command, &answer, 0) < 0)
+		return virt_fail(err, "cannot ask QEMU");
+	return strstr(answer, "\"return\"") ? 0 : sfh_err(err, -EIO, "QEMU says: %s", answer);
+}
+
+int sfh_virt_let_run(struct sfh_virt *v, const char *uuid, bool *ret, bool *by_user,
+		     struct sfh_error *err)
+{
+	_cleanup_dom_ dom = lookup(v, uuid, err);
+	int state = 0, reason = 0, r;
+
+	*ret = *by_user = false;
+	if (!dom)
+		return -ENOENT;
+	if (virDomainGetState(dom, &state, &reason, 0) < 0)
+		return virt_fail(err, "libvirt does not tell the domain's state");
+	if (state != VIR_DOMAIN_PAUSED)
+		return 0;
+	if (reason != VIR_DOMAIN_PAUSED_SAVE && reason != VIR_DOMAIN_PAUSED_DUMP &&
+	    reason != VIR_DOMAIN_PAUSED_SNAPSHOT && reason != VIR_DOMAIN_PAUSED_MIGRATION) {
+		*by_user = true;
+		return 0;
+	}
+	r = qmp(v, uuid, "{\"execute\":\"cont\"}", err);
+	*ret = r == 0;
+	return r;
+}
+
+int sfh_virt_is_leaving(struct sfh_virt *v, const char *uuid, bool *ret, struct sfh_error *err)
+{
+	_cleanup_dom_ dom = lookup(v, uuid, err);
+	virTypedParameterPtr params = NULL;
+	int type = VIR_DOMAIN_JOB_NONE, n = 0, op = 0;
+
+	if (!dom)
+		return -ENOENT;
+	if (virDomainGetJobStats(dom, &type, &params, &n, 0) < 0)
+		return virt_fail(err, "libvirt does not tell what it does with the domain");
+	(void)virTypedParamsGetInt(params, n, VIR_DOMAIN_JOB_OPERATION, &op);
+	virTypedParamsFree(params, n);
+	*ret = type != VIR_DOMAIN_JOB_NONE && (op == VIR_DOMAIN_JOB_OPERATION_MIGRATION_OUT ||
+					       op == VIR_DOMAIN_JOB_OPERATION_SAVE ||
+					       op == VIR_DOMAIN_JOB_OPERATION_SNAPSHOT ||
+					       op == VIR_DOMAIN_JOB_OPERATION_DUMP);
+	return 0;
+}
+
+int sfh_virt_stand_still(struct sfh_virt *v, const char *uuid, struct sfh_error *err)
+{
+	return qmp(v, uuid, "{\"execute\":\"stop\"}", err);
+}
+
+int sfh_virt_replug(struct sfh_virt *v, const char *uuid, struct sfh_error *err)
+{
+	return qmp(v, uuid,
+		   "{\"execute\":\"migrate\",\"arguments\":{\"uri\":\"unix:/nonexistent/sfhybrid\"}}",
+		   err);
 }
 
 int sfh_virt_abort(struct sfh_virt *v, const char *uuid, struct sfh_error *err)

@@ -29,6 +29,7 @@ enum sfh_virt_event_kind {
 	SFH_VIRT_VF_ASKED,	    /* QEMU: for that, the guest is asked to let go; device: alias */
 	SFH_VIRT_VF_YIELDED,	    /* QEMU: it has, and the copy begins */
 	SFH_VIRT_STAYS,		    /* QEMU: it failed or was cancelled */
+	SFH_VIRT_NETWORK_STARTED,   /* name: the network */
 	SFH_VIRT_NETWORK_STOPPED,   /* name: the network */
 	SFH_VIRT_CLOSED,	    /* libvirtd is gone */
 };
@@ -108,6 +109,16 @@ int sfh_virt_plug(struct sfh_virt *v, const char *uuid, const char *device_xml,
 /* Asks the guest to let go of the device; its end comes as an event. */
 int sfh_virt_unplug(struct sfh_virt *v, const char *uuid, const char *alias,
 		    struct sfh_error *err);
+/* libvirt has stopped the domain's CPUs for a save, dump or snapshot: lets them run
+ * (*ret). *by_user: it was paused before. */
+int sfh_virt_let_run(struct sfh_virt *v, const char *uuid, bool *ret, bool *by_user,
+		     struct sfh_error *err);
+int sfh_virt_stand_still(struct sfh_virt *v, const char *uuid, struct sfh_error *err);
+/* Whether libvirt migrates, saves, dumps or snapshots it right now. */
+int sfh_virt_is_leaving(struct sfh_virt *v, const char *uuid, bool *ret, struct sfh_error *err);
+/* QEMU took the VF from the guest for a snapshot: makes it plug that in again, which
+ * it only does when a migration fails. So one fails. */
+int sfh_virt_replug(struct sfh_virt *v, const char *uuid, struct sfh_error *err);
 /* Ends the migration, save or dump that libvirt runs for it. */
 int sfh_virt_abort(struct sfh_virt *v, const char *uuid, struct sfh_error *err);
 /* Live, peer to peer. Returns when it is over. */

@@ -47,6 +47,7 @@ struct sfh_agent {
 	struct sfh_agent_network *networks;
 	struct sfh_hostdev_user *hostdev_users; /* hostdevs.c */
 	struct sfh_hold *holds; /* hold.c */
+	struct sfh_let_run *let_run; /* yield.c */
 	unsigned network_jobs; /* ups and downs under way */
 	unsigned resuming;     /* of them, those that nobody asked for: at start, tried again */
 	bool retry_wanted;     /* once they have ended */
@@ -157,6 +158,21 @@ bool sfh_hostdevs_has(const struct sfh_agent *a, const struct sfh_bdf *bdf, char
 int sfh_hold_vf(void *ctx, const struct sfh_bdf *bdf, struct sfh_error *err);
 void sfh_loose_vf(void *ctx, const struct sfh_bdf *bdf);
 
+/* --- yield.c ------------------------------------------------------------------------------ */
+/* Loop: QEMU waits for the guest to let go of its VF; it does no longer; the domain
+ * is gone. */
+void sfh_yield_asked(struct sfh_agent *a, const char *uuid);
+void sfh_yield_over(struct sfh_agent *a, const char *uuid);
+/* Loop: guests were found running: does libvirt take one of them away? */
+void sfh_yield_look(struct sfh_agent *a);
+void sfh_yield_forget(struct sfh_agent *a, const char *uuid);
+/* Loop: the engine's replug. */
+int sfh_yield_replug(void *ctx, const char *uuid);
+
+/* --- netwatch.c --------------------------------------------------------------------------- */
+void sfh_netwatch_started(struct sfh_agent *a, const char *name);
+void sfh_netwatch_stopped(struct sfh_agent *a, const char *name);
+
 /* --- networks.c, down.c, definitions.c (the network verbs) ----------------------------------- */
 void sfh_verb_define(struct sfh_agent *a, struct sfh_request *req);
 void sfh_verb_undefine(struct sfh_agent *a, struct sfh_request *req);
@@ -179,7 +195,8 @@ extern const struct sfh_engine_listener sfh_agent_listener;
 void sfh_verb_accelerate(struct sfh_agent *a, struct sfh_request *req);
 void sfh_verb_standby(struct sfh_agent *a, struct sfh_request *req);
 void sfh_verb_migrate(struct sfh_agent *a, struct sfh_request *req);
-/* The flags of the migrate request that runs for a domain. */
+void sfh_verb_migrate_cancel(struct sfh_agent *a, struct sfh_request *req);
+/* libvirt is asked now: the flags of the migrate request that runs for a domain. */
 unsigned sfh_migrate_flags(const struct sfh_agent *a, const char *uuid);
 
 /* --- set.c (verb set) ---------------------------------------------------------------------------- */
@@ -212,10 +229,14 @@ struct sfh_request {
 	char network[SFH_NAME_MAX];   /* of network verbs */
 	bool want_vf;
 	bool waiting; /* for pairs to come to rest */
+	uint64_t begun_ns, performed_ns; /* migrate: Begin, and libvirt was asked */
+	json_t *switches; /* migrate: what was switched meanwhile */
 	unsigned flags;
 };
 int sfh_server_start(struct sfh_agent *a, struct sfh_error *err);
 void sfh_server_stop(struct sfh_agent *a);
+/* The agent asks itself: `verb` of a network, agreed to; nobody reads the answer. */
+void sfh_request_own(struct sfh_agent *a, const char *verb, const char *network);
 void sfh_reply_progress(struct sfh_request *req, const char *text);
 /* Both end the request and free it. `result` (may be NULL) is stolen. */
 void sfh_reply_ok(struct sfh_request *req, json_t *result);

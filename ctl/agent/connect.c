@@ -109,6 +109,7 @@ static void done_connect(struct sfh_job *job)
 		free(j->xmls[i]);
 	}
 	sfh_agent_ask_negotiated(a);
+	sfh_yield_look(a);
 	swept = a->resuming ? 0 : sfh_agent_sweep(a);
 	if (!a->resuming)
 		sfh_repair_goes_on(a);

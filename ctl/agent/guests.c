@@ -131,9 +131,25 @@ static struct sfh_request *migrate_request(const struct sfh_agent *a, const char
 
 unsigned sfh_migrate_flags(const struct sfh_agent *a, const char *uuid)
 {
-	const struct sfh_request *req = migrate_request(a, uuid);
+	struct sfh_request *req = migrate_request(a, uuid);
 
-	return req ? req->flags : 0;
+	if (!req)
+		return 0;
+	req->performed_ns = sfh_now_ns();
+	return req->flags;
+}
+
+void sfh_verb_migrate_cancel(struct sfh_agent *a, struct sfh_request *req)
+{
+	struct sfh_error err = { 0 };
+
+	if (!find_domain(a, req))
+		return;
+	if (sfh_engine_migrate_cancel(&a->engine, req->domain, &err) < 0)
+		sfh_reply_error(req, "%s", err.text);
+	else
+		sfh_reply_ok(req, NULL);
+	sfh_agent_rearm(a);
 }
 
 void sfh_verb_migrate(struct sfh_agent *a, struct sfh_request *req)
@@ -159,9 +175,37 @@ void sfh_verb_migrate(struct sfh_agent *a, struct sfh_request *req)
 		req->flags |= SFH_MIGRATE_PERSISTENT;
 	if (json_is_true(json_object_get(req->args, "undefinesource")))
 		req->flags |= SFH_MIGRATE_UNDEFINE_SOURCE;
+	req->begun_ns = sfh_now_ns();
 	if (sfh_engine_migrate(&a->engine, req->domain, uri, &err) < 0)
 		sfh_reply_error(req, "%s", err.text);
 	sfh_agent_rearm(a);
+}
+
+/* What each stage took, and what left the VF leg for it. */
+static json_t *report(const struct sfh_request *req)
+{
+	double begin = (double)(req->performed_ns - req->begun_ns) / 1e6;
+	double perform = (double)(sfh_now_ns() - req->performed_ns) / 1e6;
+
+	return json_pack("{s:b, s:[{s:s, s:f}, {s:s, s:f}], s:O*}", "migrated", 1, "stages", "stage",
+			 "Begin", "ms", begin, "stage", "Prepare, Perform, Confirm", "ms", perform,
+			 "switches", req->switches);
+}
+
+static void note_switch(const struct sfh_agent *a, const struct sfh_switch *sw)
+{
+	struct sfh_request *req = migrate_request(a, sw->domain);
+	char mac[SFH_MAC_STRLEN];
+
+	if (!req)
+		return;
+	if (!req->switches)
+		req->switches = json_array();
+	(void)json_array_append_new(
+		req->switches,
+		json_pack("{s:s, s:s, s:b, s:f}", "mac", sfh_mac_format(&sw->mac, mac), "direction",
+			  sw->to_vf ? "to-vf" : "to-standby", "ok", sw->ok, "ms",
+			  (double)(sw->end_ns - sw->begin_ns) / 1e6));
 }
 
 static void on_migrated(void *ctx, const char *uuid, int result, const char *error)
@@ -176,7 +220,7 @@ static void on_migrated(void *ctx, const char *uuid, int result, const char *err
 	if (result < 0)
 		sfh_reply_error(req, "%s", error && *error ? error : "the migration failed");
 	else
-		sfh_reply_ok(req, json_pack("{s:b}", "migrated", 1));
+		sfh_reply_ok(req, report(req));
 }
 
 static void on_progress(void *ctx, const char *uuid, const char *text)
@@ -199,6 +243,7 @@ static void on_switched(void *ctx, const struct sfh_switch *sw)
 	sfh_agent_log(sw->ok ? LOG_INFO : LOG_WARNING, "%s: %s, cause %s, %.1f ms%s%s",
 		      sw->domain_name, sw->to_vf ? "to-vf" : "to-standby", sw->cause,
 		      (double)(sw->end_ns - sw->begin_ns) / 1e6, sw->ok ? "" : ", failed: ", sw->error);
+	note_switch(a, sw);
 	if (!a->history)
 		return;
 	if (sfh_history_add(a->history, sw, &id, &err) < 0)

@@ -286,6 +286,7 @@ const struct sfh_hypervisor_ops sfh_agent_hypervisor_ops = {
 	.migrate = hv_migrate,
 	.ask_negotiated = hv_ask_negotiated,
 	.abort = hv_abort,
+	.replug = sfh_yield_replug,
 };
 
 /* --- looking at one domain, then going on ------------------------------------------------------- */
@@ -496,6 +497,7 @@ static void handle(struct sfh_agent *a, const struct sfh_virt_event *ev)
 		break;
 	case SFH_VIRT_STOPPED:
 		sfh_hostdevs_forget(a, ev->uuid);
+		sfh_yield_forget(a, ev->uuid);
 		sfh_engine_guest_event(&a->engine, ev->uuid, SFH_EV_STOPPED, NULL);
 		break;
 	case SFH_VIRT_NEGOTIATED:
@@ -516,22 +518,24 @@ static void handle(struct sfh_agent *a, const struct sfh_virt_event *ev)
 		break;
 	case SFH_VIRT_VF_ASKED:
 		vf_event(a, ev, SFH_EV_YIELD);
+		sfh_yield_asked(a, ev->uuid);
 		break;
 	case SFH_VIRT_DEPARTING:
 		sfh_engine_guest_event(&a->engine, ev->uuid, SFH_EV_DEPART, NULL);
 		break;
 	case SFH_VIRT_VF_YIELDED:
+		sfh_yield_over(a, ev->uuid);
 		sfh_engine_guest_event(&a->engine, ev->uuid, SFH_EV_YIELDED, NULL);
 		break;
 	case SFH_VIRT_STAYS:
+		sfh_yield_forget(a, ev->uuid); /* libvirt lets it run itself */
 		sfh_engine_guest_event(&a->engine, ev->uuid, SFH_EV_STAYS, NULL);
 		break;
+	case SFH_VIRT_NETWORK_STARTED:
+		sfh_netwatch_started(a, ev->name);
+		break;
 	case SFH_VIRT_NETWORK_STOPPED:
-		if (sfh_agent_network(a, ev->name))
-			sfh_agent_log(LOG_WARNING,
-				      "libvirt's network '%s' was stopped behind our back: no guest can "
-				      "start on it until 'sfhybrid-ctl up %s'",
-				      ev->name, ev->name);
+		sfh_netwatch_stopped(a, ev->name);
 		break;
 	case SFH_VIRT_CLOSED:
 		sfh_agent_log(LOG_WARNING, "libvirtd is gone; guests run on, reconnecting");

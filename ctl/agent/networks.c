@@ -145,6 +145,7 @@ static void take_in(struct sfh_netjob *j)
 	}
 	sfh_pfwatch_learn(a, j->name);
 	sfh_agent_ask_negotiated(a);
+	sfh_yield_look(a);
 }
 
 static void done_up(struct sfh_job *job)

@@ -67,6 +67,7 @@ static void request_end(struct sfh_request *req)
 	if (req->client)
 		req->client->busy = false;
 	json_decref(req->args);
+	json_decref(req->switches);
 	free(req);
 }
 
@@ -140,11 +141,12 @@ static const struct {
 	{ "accelerate", sfh_verb_accelerate },
 	{ "standby", sfh_verb_standby },
 	{ "migrate", sfh_verb_migrate },
+	{ "migrate-cancel", sfh_verb_migrate_cancel },
 	{ "repair", sfh_verb_repair },
 	{ "set", sfh_verb_set },
 };
 
-static void begin_request(struct sfh_client *c, json_t *args)
+static void begin(struct sfh_agent *a, struct sfh_client *c, json_t *args)
 {
 	const char *verb = json_string_value(json_object_get(args, "verb"));
 	struct sfh_request *req = calloc(1, sizeof(*req));
@@ -153,20 +155,26 @@ static void begin_request(struct sfh_client *c, json_t *args)
 		json_decref(args);
 		return;
 	}
-	req->agent = c->agent;
+	req->agent = a;
 	req->client = c;
 	req->args = args;
 	req->verb = "";
-	req->next = c->agent->requests;
-	c->agent->requests = req;
-	c->busy = true;
+	req->next = a->requests;
+	a->requests = req;
+	if (c)
+		c->busy = true;
 	for (size_t i = 0; verb && i < SFH_ARRAY_SIZE(verbs); i++)
 		if (strcmp(verbs[i].name, verb) == 0) {
 			req->verb = verbs[i].name;
-			verbs[i].handle(c->agent, req);
+			verbs[i].handle(a, req);
 			return;
 		}
 	sfh_reply_error(req, "the agent does not know the verb '%s'", verb ? verb : "");
+}
+
+void sfh_request_own(struct sfh_agent *a, const char *verb, const char *network)
+{
+	begin(a, NULL, json_pack("{s:s, s:s, s:b}", "verb", verb, "network", network, "yes", 1));
 }
 
 static void answer_hook(struct sfh_client *c, const char *xml, size_t len)
@@ -257,7 +265,7 @@ static bool process(struct sfh_client *c)
 				return false;
 			continue;
 		}
-		begin_request(c, args);
+		begin(c->agent, c, args);
 	}
 	return true;
 }

@@ -277,7 +277,7 @@ struct remembered {
 	const struct sfh_pair *pair;
 	bool lease_found;
 	struct sfh_lease lease;
-	bool negotiated, held;
+	bool negotiated, held, arrived;
 };
 
 static int recall_lease(void *ctx, const struct sfh_lease *lease)
@@ -300,6 +300,8 @@ static int recall_pair(void *ctx, const struct sfh_ledger_pair *row)
 	if (strcmp(row->domain, r->pair->domain) == 0 && sfh_mac_equal(&row->mac, &r->pair->mac)) {
 		r->negotiated = row->negotiated;
 		r->held = row->held;
+		r->arrived = strcmp(row->state, sfh_pair_state_name(SFH_PAIR_ARRIVING)) == 0 ||
+			     strcmp(row->state, sfh_pair_state_name(SFH_PAIR_LANDING)) == 0;
 	}
 	return 0;
 }
@@ -328,8 +330,8 @@ static void take_over(struct sfh_engine *e, struct sfh_pair *p, const struct sfh
 		sfh_pair_filter(e, p, true);
 		return;
 	}
-	if (p->has_lease && p->lease.reserved) { /* it arrived, and the last agent ended then */
-		p->landing = p->lease.bdf;
+	if (known.arrived) { /* and the last agent ended then: QEMU may have no VF */
+		p->landing = nic->vf;
 		p->carried = true;
 		p->state = SFH_PAIR_LANDING; /* whoever called considers next */
 		return;
@@ -507,6 +509,8 @@ void sfh_engine_guest_devices(struct sfh_engine *e, const struct sfh_guest_desc 
 			if (!p)
 				return;
 			p->state = SFH_PAIR_ARRIVING;
+			p->carried = nic->has_vf;
+			p->landing = nic->vf;
 		}
 		if (p->state != SFH_PAIR_ARRIVING)
 			continue;
@@ -665,6 +669,21 @@ int sfh_engine_migrate(struct sfh_engine *e, const char *uuid, const char *uri,
 			sfh_pair_dispatch(e, p, SFH_EV_LEAVE, "migration");
 	}
 	return 0;
+}
+
+int sfh_engine_migrate_cancel(struct sfh_engine *e, const char *uuid, struct sfh_error *err)
+{
+	const struct sfh_migration *m = migration_of(e, uuid);
+	int r;
+
+	if (!m)
+		return sfh_err(err, -ENOENT, "the domain is not migrating");
+	if (!m->performing) {
+		sfh_engine_migrated(e, uuid, -ECANCELED, "cancelled; the guest stays");
+		return 0;
+	}
+	r = e->hv->abort ? e->hv->abort(e->hv_ctx, uuid) : -EOPNOTSUPP;
+	return r < 0 ? sfh_err(err, r, "libvirt cannot be told to stop: %s", strerrordesc_np(-r)) : 0;
 }
 
 void sfh_migration_advance(struct sfh_engine *e, const char *uuid)

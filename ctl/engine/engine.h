@@ -143,6 +143,9 @@ unsigned sfh_engine_sweep(struct sfh_engine *e);
  * -ENOENT: no pair of that domain here; -EALREADY: it is migrating already. */
 int sfh_engine_migrate(struct sfh_engine *e, const char *uuid, const char *uri,
 		       struct sfh_error *err);
+/* Ends it as early as it can be: before libvirt was asked at once, else as soon as
+ * libvirt gives up. -ENOENT: it does not migrate. */
+int sfh_engine_migrate_cancel(struct sfh_engine *e, const char *uuid, struct sfh_error *err);
 /* Confirm: what libvirt said. */
 void sfh_engine_migrated(struct sfh_engine *e, const char *uuid, int result, const char *error);
 

@@ -94,6 +94,9 @@ struct sfh_hypervisor_ops {
 	/* Ends a migration or save that libvirt runs; the domain's QEMU tells how it
 	 * went. May be NULL. */
 	int (*abort)(void *ctx, const char *domain_uuid);
+	/* Makes QEMU plug in what it took from the guest for a snapshot; STAYS follows.
+	 * May be NULL. */
+	int (*replug)(void *ctx, const char *domain_uuid);
 };
 
 /* What the engine tells its owner. */

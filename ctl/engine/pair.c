@@ -672,6 +672,7 @@ static void act_yielded(struct sfh_engine *e, struct sfh_pair *p, const char *wh
 	if (sfh_pool_quiet(e, p, &err) < 0)
 		sfh_engine_log(e, LOG_ERR, "VF %u of '%s' keeps the guest's MAC: %s", p->lease.vf,
 			       p->lease.pf, err.text);
+	sfh_pair_filter(e, p, true);
 	switch_step(e, p, "quiet");
 	switch_end(e, p, NULL);
 	p->reason = SFH_REASON_MIGRATING;
@@ -689,6 +690,12 @@ static void act_yield_late(struct sfh_engine *e, struct sfh_pair *p, const char 
 		p->deadline_ns = e->now() + SFH_UNPLUG_DEADLINE_MS * MS;
 }
 
+/* A reservation that was not used yet is none. */
+static bool has_vf(const struct sfh_pair *p)
+{
+	return p->has_lease && !p->lease.reserved;
+}
+
 /* QEMU plugs the VF in again by itself; to the guest's driver it is a new one. */
 static void act_stays(struct sfh_engine *e, struct sfh_pair *p, const char *why)
 {
@@ -700,15 +707,18 @@ static void act_stays(struct sfh_engine *e, struct sfh_pair *p, const char *why)
 	p->yielded = false;
 	p->let_go = false;
 	switch_end(e, p, why ? why : "libvirt did not migrate it after all");
-	if (!p->has_lease) {
+	if (!has_vf(p)) {
 		arm(e, p);
 		rest_on_standby(e, p, SFH_REASON_NONE, NULL);
 		consider(e, p, "migration-failed");
 		return;
 	}
 	if (!left) { /* it never let go */
-		warn_if(e, e->kernel->disarm(e->kernel_ctx, p, &err), &err);
-		enter(e, p, SFH_PAIR_VF, 0);
+		sfh_pair_filter(e, p, false);
+		if (p->parked)
+			sfh_pair_prove(e, p);
+		else
+			on_vf(e, p);
 		return;
 	}
 	switch_begin(e, p, true, "migration-failed");
@@ -724,6 +734,17 @@ static void act_stays(struct sfh_engine *e, struct sfh_pair *p, const char *why)
 		sfh_pair_prove(e, p);
 	else
 		on_vf(e, p);
+}
+
+/* It was copied, as for a snapshot, and goes on here. */
+static void act_goes_on(struct sfh_engine *e, struct sfh_pair *p, const char *why)
+{
+	(void)why;
+	if (!p->yielded)
+		return;
+	if (has_vf(p) && e->hv->replug && e->hv->replug(e->hv_ctx, p->domain) == 0)
+		return; /* STAYS follows */
+	act_stays(e, p, NULL);
 }
 
 /* On its standby leg already: it must not be given a VF now. */
@@ -908,6 +929,7 @@ static const struct sfh_transition table[] = {
 
 	ROW(LEAVING, CONFIRMED, act_gone, "Confirm: VF freed, steering removed"),
 	ROW(LEAVING, MIGRATE_FAILED, act_migrate_failed, "Confirm: -> standby, then the VF again"),
+	ROW(LEAVING, RESUMED, act_goes_on, "a snapshot is over: QEMU plugs the VF in, or -> standby"),
 	ROW(LEAVING, STAYS, act_stays, "if by libvirt's doing: -> proving, or standby without a VF"),
 	ROW(LEAVING, STOPPED, act_gone, "it runs elsewhere: VF freed, steering removed"),
 

@@ -945,6 +945,32 @@ Test(engine, told_twice_of_an_arrival)
 	cr_assert_null(f->e.pairs->next);
 }
 
+Test(engine, a_migration_that_is_cancelled_before_libvirt_was_asked)
+{
+	struct sfh_pair *p = fake_pair_in(f, SFH_PAIR_VF);
+
+	cr_assert_eq(sfh_engine_migrate_cancel(&f->e, GUEST, NULL), -ENOENT);
+	cr_assert_eq(sfh_engine_migrate(&f->e, GUEST, "qemu+ssh://there/system", NULL), 0);
+	assert_state(p, UNPLUGGING);
+	cr_assert_eq(sfh_engine_migrate_cancel(&f->e, GUEST, NULL), 0);
+	cr_assert_eq(f->nmigrated, 1);
+	cr_assert_eq(f->migrated, -ECANCELED);
+	fake_event(f, SFH_EV_UNPLUGGED);
+	cr_assert_eq(fake_count(f, "migrate "), 0);
+	assert_state(p, PLUGGING); /* it has it back */
+}
+
+Test(engine, a_migration_that_is_cancelled_while_libvirt_copies)
+{
+	struct sfh_pair *p = fake_pair_in(f, SFH_PAIR_LEAVING);
+
+	cr_assert_eq(sfh_engine_migrate_cancel(&f->e, GUEST, NULL), 0);
+	cr_assert_eq(fake_count(f, "abort " GUEST), 1);
+	assert_state(p, LEAVING); /* libvirt says how it ended */
+	sfh_engine_migrated(&f->e, GUEST, -EIO, "canceled by client");
+	assert_state(p, PLUGGING);
+}
+
 /* --- by libvirt's own doing ---------------------------------------------------------------------------- */
 
 Test(engine, virsh_migrates_it_away)
@@ -1004,6 +1030,32 @@ Test(engine, virsh_migrate_of_a_guest_that_keeps_its_vf)
 	fake_event(f, SFH_EV_STAYS);
 	assert_state(p, VF);
 	cr_assert_str_eq(fake_vf(f, 0, 0), CARRIES_A);
+}
+
+Test(engine, a_snapshot_gives_the_vf_back)
+{
+	struct sfh_pair *p = fake_pair_in(f, SFH_PAIR_YIELDING);
+
+	fake_event(f, SFH_EV_YIELDED);
+	fake_event(f, SFH_EV_RESUMED);
+	cr_assert_eq(fake_count(f, "replug " GUEST), 1);
+	assert_state(p, LEAVING);
+	fake_event(f, SFH_EV_STAYS);
+	assert_state(p, PROVING);
+	cr_assert_str_eq(fake_vf(f, 0, 0), PARKED_A);
+}
+
+Test(engine, a_snapshot_of_a_guest_on_its_standby)
+{
+	struct sfh_pair *p = fake_start(f, GUEST, &mac_a);
+
+	fake_event(f, SFH_EV_DEPART);
+	fake_event(f, SFH_EV_YIELDED);
+	fake_event(f, SFH_EV_RESUMED);
+	cr_assert_eq(fake_count(f, "replug"), 0);
+	assert_state(p, STANDBY);
+	fake_event(f, SFH_EV_NEGOTIATED);
+	assert_state(p, PLUGGING);
 }
 
 Test(engine, no_vf_for_a_guest_that_virsh_migrates)
@@ -1136,7 +1188,6 @@ Test(engine, taken_over_with_a_vf_that_only_stands_in_the_xml)
 
 	(void)fake_carried(f, GUEST, &mac_a);
 	fake_restart(f);
-	f->held = 1; /* the fake's count; the kernel's fell with the agent */
 	p = found(true, 0);
 	assert_state(p, LANDING);
 	cr_assert_eq(fake_count(f, "unplug"), 1);

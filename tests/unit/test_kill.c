@@ -150,7 +150,7 @@ static void stop_1(struct world *w)
 
 static void arrive_1(struct world *w)
 {
-	world_arriving(w, &w->guest[1]);
+	(void)world_arriving(w, &w->guest[1], false);
 	world_devices(w, &w->guest[1]);
 	w->guest[1].life = GUEST_RUNS;
 	event(w, 1, SFH_EV_RESUMED);

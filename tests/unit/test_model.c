@@ -38,6 +38,9 @@
 	X(MIGRATE, 2)      \
 	X(MIGRATE_OK, 2)   \
 	X(MIGRATE_FAIL, 2) \
+	X(YIELD, 2)        \
+	X(YIELDED, 3)      \
+	X(STAYS, 2)        \
 	X(RESTART, 2)      \
 	X(REFUSE, 2)       \
 	X(HEAL, 3)         \
@@ -103,6 +106,19 @@ static enum op_kind draw_kind(void)
 
 /* --- one operation ------------------------------------------------------------------------ */
 
+/* libvirt does one thing at a time with a guest. */
+static bool can_yield(const struct world *w, const struct world_guest *g)
+{
+	for (unsigned n = 0; n < g->nnics; n++) {
+		const struct sfh_pair *p = world_pair(w, g, n);
+
+		if (!p || p->leaving || p->state == SFH_PAIR_LEASING || g->nic[n].plugging ||
+		    g->nic[n].unplugging || g->nic[n].carried)
+			return false;
+	}
+	return g->life == GUEST_RUNS && !g->migrating && !g->yields;
+}
+
 static bool applies(const struct world *w, const struct world_guest *g, unsigned n,
 		    enum op_kind kind)
 {
@@ -141,6 +157,11 @@ static bool applies(const struct world *w, const struct world_guest *g, unsigned
 	case DO_MIGRATE_OK:
 	case DO_MIGRATE_FAIL:
 		return g->migrating;
+	case DO_YIELD:
+		return can_yield(w, g);
+	case DO_YIELDED:
+	case DO_STAYS:
+		return g->yields;
 	default:
 		return true;
 	}
@@ -273,7 +294,7 @@ static void apply(struct world *w, const struct op *op)
 			world_stop(w, g, true);
 		break;
 	case DO_FRAME:
-		if (runs && !(nic->has_vf && !nic->unplugging))
+		if (runs && !(nic->has_vf && !nic->unplugging && !g->yields))
 			world_frame(w, g, n);
 		break;
 	case DO_ADDRESS:
@@ -285,7 +306,7 @@ static void apply(struct world *w, const struct op *op)
 		break;
 	case DO_ARRIVE:
 		if (g->life == GUEST_OFF)
-			world_arriving(w, g);
+			(void)world_arriving(w, g, op->arg & 0x100);
 		break;
 	case DO_DEVICES:
 		if (g->life == GUEST_COMING) {
@@ -332,6 +353,23 @@ static void apply(struct world *w, const struct op *op)
 	case DO_MIGRATE_OK:
 	case DO_MIGRATE_FAIL:
 		migrated(w, g, op->kind == DO_MIGRATE_OK, op->arg & 1);
+		break;
+	case DO_YIELD:
+		if (!can_yield(w, g))
+			break;
+		g->yields = true;
+		sfh_engine_guest_event(e, g->uuid, SFH_EV_DEPART, NULL);
+		for (unsigned i = 0; i < g->nnics; i++)
+			if (g->nic[i].has_vf)
+				sfh_engine_pair_event(e, g->uuid, &g->nic[i].mac, SFH_EV_YIELD, NULL);
+		break;
+	case DO_YIELDED:
+	case DO_STAYS:
+		if (!g->yields)
+			break;
+		g->yields = op->kind == DO_YIELDED;
+		sfh_engine_guest_event(e, g->uuid,
+				       op->kind == DO_YIELDED ? SFH_EV_YIELDED : SFH_EV_STAYS, NULL);
 		break;
 	case DO_RESTART:
 		restart(w, op->arg);

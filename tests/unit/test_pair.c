@@ -72,6 +72,7 @@ static const struct {
 	LAST(UNPLUGGING, STOPPED),
 	LAST(LEAVING, CONFIRMED),
 	ROW(LEAVING, MIGRATE_FAILED, PLUGGING),
+	ROW(LEAVING, RESUMED, LEAVING), /* likewise: not by libvirt's doing */
 	ROW(LEAVING, STAYS, LEAVING), /* sfhybrid's own migration: Confirm says so */
 	LAST(LEAVING, STOPPED),
 	ROW(YIELDING, FIRST_FRAME, YIELDING),

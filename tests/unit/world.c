@@ -191,9 +191,9 @@ static int w_unplug(void *ctx, const struct sfh_pair *p)
 	boundary();
 	r = hypervisor->unplug(ctx, p);
 	if (r == 0 && nic) {
-		if (!nic->has_vf)
+		if (!nic->has_vf && !nic->carried)
 			wrong("what is not there is unplugged");
-		nic->unplugging = true;
+		nic->unplugging = !nic->carried || !nic->unplugging;
 	}
 	boundary();
 	return r;
@@ -297,7 +297,7 @@ static struct sfh_guest_desc describe(const struct world_guest *g, struct sfh_gu
 
 		nics[n] = fake_nic(&nic->mac);
 		(void)snprintf(nics[n].pf, sizeof(nics[n].pf), "pf%u", nic->pf);
-		nics[n].has_vf = nic->has_vf;
+		nics[n].has_vf = nic->has_vf || nic->carried;
 		nics[n].vf = nic->vf;
 		nics[n].priority = g->priority;
 		if (!g->wishes)
@@ -324,15 +324,21 @@ void world_start(struct world *w, struct world_guest *g, bool found)
 	sfh_engine_guest_running(&w->f->e, &desc, found);
 }
 
-void world_arriving(struct world *w, struct world_guest *g)
+bool world_arriving(struct world *w, struct world_guest *g, bool carried)
 {
 	struct sfh_guest_nic nics[WORLD_NICS];
 	struct sfh_guest_desc desc = describe(g, nics);
 
-	for (unsigned n = 0; n < g->nnics; n++)
+	for (unsigned n = 0; n < g->nnics; n++) {
 		nics[n].pf[0] = nics[n].standby[0] = '\0';
+		nics[n].has_vf = carried;
+	}
+	if (sfh_engine_guest_arriving(&w->f->e, &desc, NULL) < 0)
+		return false;
 	g->life = GUEST_COMING;
-	(void)sfh_engine_guest_arriving(&w->f->e, &desc, NULL);
+	for (unsigned n = 0; n < g->nnics; n++)
+		g->nic[n].carried = carried;
+	return true;
 }
 
 void world_devices(struct world *w, struct world_guest *g)
@@ -347,11 +353,12 @@ void world_devices(struct world *w, struct world_guest *g)
 void world_stop(struct world *w, struct world_guest *g, bool tell)
 {
 	g->life = GUEST_OFF;
-	g->migrating = false;
+	g->migrating = g->yields = false;
 	for (unsigned n = 0; n < g->nnics; n++) {
 		struct world_nic *nic = &g->nic[n];
 
 		nic->talks = nic->address = nic->plugging = nic->unplugging = nic->has_vf = false;
+		nic->carried = false;
 	}
 	if (tell)
 		sfh_engine_guest_event(&w->f->e, g->uuid, SFH_EV_STOPPED, NULL);
@@ -374,6 +381,7 @@ void world_restart(struct world *w)
 
 		if (w->guest[g].life != GUEST_RUNS)
 			continue;
+		w->guest[g].yields = false; /* it is over by now, and the guest stayed */
 		world_start(w, &w->guest[g], true);
 		p = world_pair(w, &w->guest[g], 0);
 		if (negotiated[g] && p && !p->negotiated)
@@ -406,6 +414,7 @@ void world_unplug_answer(struct world *w, struct world_guest *g, unsigned nic, b
 {
 	g->nic[nic].unplugging = false;
 	g->nic[nic].has_vf &= !ok;
+	g->nic[nic].carried &= !ok;
 	sfh_engine_pair_event(&w->f->e, g->uuid, &g->nic[nic].mac,
 			      ok ? SFH_EV_UNPLUGGED : SFH_EV_UNPLUG_FAILED, NULL);
 }
@@ -583,7 +592,7 @@ static void check_pair(struct world *w, const struct rows *rows, const struct sf
 		wrong("a pair in %s has a VF in its XML and no lease", state);
 	if (nic && nic->has_vf && p->has_lease && memcmp(&nic->vf, &p->lease.bdf, sizeof(nic->vf)))
 		wrong("the lease is not of the VF in the XML");
-	if (nic && nic->has_vf &&
+	if (nic && nic->has_vf && !p->yielded &&
 	    (p->state == SFH_PAIR_STANDBY || p->state == SFH_PAIR_LEASING ||
 	     p->state == SFH_PAIR_LEAVING || p->state == SFH_PAIR_ARRIVING))
 		wrong("in %s with a VF in its XML", state);
@@ -708,12 +717,13 @@ uint64_t world_hash(const struct world *w)
 				p->leaving * 16u + p->let_go * 32u + p->running * 64u);
 	}
 	for (size_t g = 0; g < WORLD_GUESTS; g++) {
-		mix(&h, (uint64_t)w->guest[g].life * 2 + w->guest[g].migrating);
+		mix(&h, (uint64_t)w->guest[g].life * 4 + w->guest[g].migrating +
+				w->guest[g].yields * 2u);
 		for (unsigned n = 0; n < w->guest[g].nnics; n++) {
 			const struct world_nic *k = &w->guest[g].nic[n];
 
 			mix(&h, k->talks + k->address * 2u + k->plugging * 4u + k->unplugging * 8u +
-					k->has_vf * 16u);
+					k->has_vf * 16u + k->carried * 32u);
 		}
 	}
 	mix(&h, w->no_memory);

@@ -25,6 +25,7 @@ struct world_nic {
 	bool plugging, unplugging; /* asked, not answered yet */
 	bool has_vf;		   /* in the live XML */
 	struct sfh_bdf vf;
+	bool carried;		   /* what stands for a VF in its XML, and QEMU has not */
 	bool steering_refused; /* since then its entry may be wrong */
 };
 
@@ -32,6 +33,7 @@ struct world_guest {
 	char uuid[SFH_UUID_STRLEN];
 	enum world_life life;
 	bool migrating; /* libvirt was asked to, and has not answered */
+	bool yields;	/* virsh does it: QEMU has asked the guest to let go */
 	unsigned nnics;
 	struct world_nic nic[WORLD_NICS];
 	bool wishes; /* VLAN 42 with a priority, trust, spoofchk, rate */
@@ -65,7 +67,8 @@ void world_restart(struct world *w);
 
 struct sfh_pair *world_pair(const struct world *w, const struct world_guest *g, unsigned nic);
 void world_start(struct world *w, struct world_guest *g, bool found);
-void world_arriving(struct world *w, struct world_guest *g);
+/* `carried`: with a VF in its XML; false: it is not let in. */
+bool world_arriving(struct world *w, struct world_guest *g, bool carried);
 void world_devices(struct world *w, struct world_guest *g);
 /* Its devices are gone; tells the engine if `tell`. */
 void world_stop(struct world *w, struct world_guest *g, bool tell);

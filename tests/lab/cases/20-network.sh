@@ -68,3 +68,29 @@ quiet_guest() {
 	reachable "$(lab guest-ip "$mac")"
 	guest_down host1 rowan
 }
+
+declare_case virsh_net_destroy net "virsh net-destroy and net-start of a network nobody uses do what down and up do"
+virsh_net_destroy() {
+	on host1 virsh net-destroy "$NET"
+	expect "it is not taken down" wait_for 30 is_down host1
+	is "VFs" 0 "$(on host1 cat "/sys/class/net/$(lab pf host1)/device/sriov_numvfs")"
+	on host1 virsh net-start "$NET"
+	expect "it is not brought up" wait_for 30 is_up_again host1
+	ctl host1 fsck
+}
+is_down() { [[ $(ctl "$1" --json status | jq '.networks | length') == 0 && -z $(on "$1" ls /sys/fs/bpf) ]]; }
+is_up_again() { [[ $(count_vfs "$1" free) -gt 0 ]]; }
+
+declare_case virsh_net_destroy_in_use guest "virsh net-destroy of a network that a guest uses: started again at once, the guest notices nothing"
+virsh_net_destroy_in_use() {
+	local began
+	prober_start "$IP" "$(mktemp)"
+	sleep 0.5
+	began=$(now_ns)
+	on host1 virsh net-destroy "$NET"
+	expect "it is not active again" wait_for 15 net_is_active host1
+	sleep 1
+	few_lost "$began" 2 500
+	is "leg" vf "$(pair host1 "$DOM" leg)"
+}
+net_is_active() { on "$1" virsh -q net-list --name | grep -x "$NET"; }

@@ -52,25 +52,6 @@ client_dies() {
 }
 no_client() { ! on host1 pgrep -x sfhybrid-ctl; }
 
-declare_case plain_migrate_refused guest "plain virsh migrate of an accelerated guest is refused with the command to use"
-plain_migrate_refused() {
-	local began said vf
-	vf=$(pair host1 "$DOM" vf)
-	prober_start "$IP" "$(mktemp)"
-	sleep 0.5
-	began=$(now_ns)
-	if said=$(on host1 virsh migrate --live "$DOM" "$(uri_of host2)" 2>&1); then
-		fail "virsh migrate succeeded: $said"
-	fi
-	echo "$said"
-	grep -q "sfhybrid-ctl migrate $DOM" <<<"$said" || fail "no hint to 'sfhybrid-ctl migrate' in: $said"
-	sleep "$SETTLE"
-	few_lost "$began" 5 1000
-	is "state" vf "$(pair host1 "$DOM" state)"
-	is "VF" "$vf" "$(pair host1 "$DOM" vf)"
-	is "domains on host2" '' "$(on host2 virsh -q list --all --name)"
-}
-
 declare_case agent_killed guest "agent killed, guest destroyed meanwhile: the next agent gives everything back" leaves=net
 agent_killed() {
 	# shellcheck disable=SC2016 # for the host's shell
