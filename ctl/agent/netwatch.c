@@ -25,7 +25,7 @@ static void run(struct sfh_job *job)
 	if (j->start)
 		(void)sfh_virt_network_start(v, j->name, &j->err);
 	else
-		j->hybrid = sfh_agent_is_hybrid(v, j->name);
+		j->hybrid = sfh_agent_is_hybrid(v, j->name, "") != SFH_HYBRID_NO;
 	sfh_agent_virt_put(j->a);
 }
 
