@@ -28,7 +28,7 @@ host_setup() {
 		ip link set br-fail up
 		ip link set pf2 up
 		setsid /usr/lib/sfhybrid-lab/sfh-echo </dev/null >/dev/null 2>&1 &
-		setsid virsh -q qemu-monitor-event --loop </dev/null >/var/log/qemu-events.log 2>&1 &'
+		setsid stdbuf -oL virsh -q qemu-monitor-event --loop </dev/null >/var/log/qemu-events.log 2>&1 &'
 	libvirt_network "$1" bridge-net "<forward mode='bridge'/><bridge name='br-fail'/>"
 	libvirt_network "$1" vf-pool "<forward mode='hostdev' managed='yes'><pf dev='pf1'/></forward>"
 	libvirt_network "$1" macvtap-net "<forward mode='bridge'><interface dev='pf2'/></forward>"
