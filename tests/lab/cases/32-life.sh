@@ -39,7 +39,7 @@ reboots() {
 	kill "$client"
 }
 
-declare_case guest_reboot guest "the guest reboots: accelerated again" within=260
+declare_case guest_reboot guest "the guest reboots: accelerated again" more within=260
 guest_reboot() { reboots in_guest host1 "$DOM" reboot -f; }
 
 declare_case guest_reset guest "virsh reset: accelerated again" more within=260
@@ -54,7 +54,7 @@ vfio_files() {
 	on "$1" sh -c 'ls -l "/proc/$(cat "/run/libvirt/qemu/$1.pid")/fd" | grep -c /dev/vfio/[0-9] || true' - "$2"
 }
 
-declare_case reboot_on_standby guest "a guest that reboots on its standby leg opens no VF: not the one it had either" within=260
+declare_case reboot_on_standby guest "a guest that reboots on its standby leg opens no VF: not the one it had either" more within=260
 reboot_on_standby() {
 	local id client
 	is "VFs open on the VF leg" 1 "$(vfio_files host1 "$DOM")"
@@ -74,7 +74,7 @@ reboot_on_standby() {
 	kill "$client"
 }
 
-declare_case suspend_resume guest "virsh suspend and resume: on its VF all along"
+declare_case suspend_resume guest "virsh suspend and resume: on its VF all along" more
 suspend_resume() {
 	local vf
 	vf=$(pair host1 "$DOM" vf)
@@ -85,7 +85,7 @@ suspend_resume() {
 	is "VF" "$vf" "$(pair host1 "$DOM" vf)"
 }
 
-declare_case save_restore guest "virsh save lets go of the VF first, restore comes without one and gets one" within=300
+declare_case save_restore guest "virsh save lets go of the VF first, restore comes without one and gets one" more within=300
 save_restore() {
 	on host1 virsh save "$DOM" /tmp/image
 	all_free
@@ -140,7 +140,7 @@ paused_snapshot() {
 	accelerated_again "the snapshot"
 }
 
-declare_case guest_shutdown guest "the guest powers itself off: all is free" leaves=net within=150
+declare_case guest_shutdown guest "the guest powers itself off: all is free" more leaves=net within=150
 guest_shutdown() {
 	in_guest host1 "$DOM" poweroff -f || true
 	expect "it is still on" wait_for 30 is_off

@@ -13,7 +13,7 @@ none_opened() {
 		on "$1" grep -E 'vfio .*(busy|failed to open)' "/var/log/libvirt/qemu/$DOM.log"
 }
 
-declare_case sfhybrid_virsh guest "plain virsh migrate there and back: on the standby leg at once, accelerated late, nothing left" within=330
+declare_case sfhybrid_virsh guest "plain virsh migrate there and back: on the standby leg at once, accelerated late, nothing left" more within=330
 virsh_migrate_hop() { # FROM TO
 	local began
 	began=$(now_ns)
@@ -164,7 +164,7 @@ clean_fsck() {
 	ctl host2 fsck
 }
 
-declare_case virsh_aborted guest "virsh domjobabort in the middle of a plain virsh migrate: the guest gets its VF again" within=150
+declare_case virsh_aborted guest "virsh domjobabort in the middle of a plain virsh migrate: the guest gets its VF again" more within=150
 virsh_aborted() {
 	local VF MIGRATION began
 	VF=$(pair host1 "$DOM" vf)
