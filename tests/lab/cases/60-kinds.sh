@@ -26,6 +26,7 @@ nic_xml() {
 
 spare_ports() { # N
 	local i
+	echo "<controller type='pci' model='pcie-root'/>" # else the first of them would be number 0
 	for ((i = 0; i < $1; i++)); do echo "<controller type='pci' model='pcie-root-port'/>"; done
 }
 
