@@ -529,7 +529,7 @@ treasure() { on host1 virsh dumpxml --inactive --security-info treasure; }
 
 declare_case adoption_and_back bare "adoption keeps passwords, metadata and QEMU arguments, is idempotent, and undefine of the network takes it back" within=200 more
 adoption_and_back() {
-	local before adopted
+	local before adopted changes
 	on host1 /usr/lib/sfhybrid-lab/agent stop
 	treasure_xml chest | define_xml
 	before=$(treasure)
@@ -537,11 +537,12 @@ adoption_and_back() {
 	network_xml chest pf0 | lab exec host1 sfhybrid-ctl define -
 	expect "treasure was not adopted within 15 s" wait_for 15 is_adopted host1 treasure
 	adopted=$(treasure)
-	diff <(echo "$before") <(echo "$adopted") || true
-	is "lines that adoption took away" '' "$(diff <(echo "$before") <(echo "$adopted") | grep '^<' || true)"
+	changes=$(diff <(echo "$before") <(echo "$adopted") || true)
+	echo "$changes"
+	is "lines that adoption took away" '' "$(grep '^<' <<<"$changes" || true)"
 	# libvirt itself leaves one port free: for three NICs some are missing.
 	is "elements that it added" "address alias controller model target teaming" \
-		"$(diff <(echo "$before") <(echo "$adopted") | sed -n 's/^> *<\([a-z][a-z]*\).*/\1/p' | sort -u | paste -s -d ' ')"
+		"$(sed -n 's/^> *<\([a-z][a-z]*\).*/\1/p' <<<"$changes" | sort -u | paste -s -d ' ')"
 	on host1 /usr/lib/sfhybrid-lab/agent restart
 	# It knows that there is no such network: it has been at libvirt's, and is done there.
 	expect "the agent does not find libvirt" wait_for 20 knows_nowhere
