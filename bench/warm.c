@@ -416,7 +416,8 @@ static void measure_first(const char *kind, bool on)
 	(void)run_for(B.idle);
 	for (unsigned k = 0; k < n; k++)
 		us[k] = first_frame(k * (B.pairs / n));
-	result(KEY("first") , WHAT("%s: first frame of an idle %u s, probing %s, wire to reader, the very first",
+	(void)snprintf(key, sizeof(key), "%s_first_%s", kind, on ? "on" : "off");
+	result(key, WHAT("%s: first frame of an idle %u s, probing %s, wire to reader, the very first",
 	       kind, B.idle, on ? "on" : "off"), "us", us[0], 0);
 	qsort(us, n, sizeof(*us), compare);
 	(void)snprintf(key, sizeof(key), "%s_first_p50_%s", kind, on ? "on" : "off");
