@@ -39,6 +39,7 @@ VERB(down, "network")
 VERB(accelerate, "domain")
 VERB(standby, "domain")
 VERB(migrate, "uri")
+VERB(migrate_cancel, "domain")
 VERB(repair, "what")
 VERB(set, "network")
 
