@@ -216,10 +216,16 @@ static int copy_attach(struct sfh_steer *s, const struct form *form, uint32_t if
 	_cleanup_(multiprog_closep) struct xdp_multiprog *mp = NULL;
 	int r = copy_open(s, form, &skel, &prog);
 
-	if (r == 0)
+	if (r == 0) {
+		/* libxdp makes its directory once in a process, and the last detach took
+		 * it away: the second `up` would find none. */
+		(void)mkdir(LIBXDP_DIR, 0700);
 		r = xdp_program__attach(prog, (int)ifindex, mode, 0);
-	if (r < 0)
+	}
+	if (r < 0) {
+		(void)rmdir(LIBXDP_DIR); /* fails while somebody's dispatcher is there */
 		return r;
+	}
 	mp = attached_to(ifindex);
 	if (ours_in(mp, NULL))
 		return 0;
