@@ -19,7 +19,7 @@ virsh_migrate_hop() { # FROM TO
 	began=$(now_ns)
 	virsh_migrate "$1" "$2"
 	sleep "$SETTLE"
-	few_lost "$began" 250 5000
+	few_lost "$began" 400 5000
 	arrived "$1" "$2"
 	none_opened "$2"
 	is "$1: newest switch" "to-standby libvirt true" \
