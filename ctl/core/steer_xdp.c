@@ -16,9 +16,9 @@
 
 #include "pf_xdp.skel.h"
 
-/* How our program can be put into the dispatcher, the best first: kernels from 6.13 on
- * (and stable ones before) let no program that moves a frame's beginning replace a stub
- * that does not, and stubs that do came with libxdp 1.5.5; and a dispatcher that
+/* How our program can be put into the dispatcher, the best first. The lab's kernel
+ * (6.12.117) answers EINVAL to the first; the likely reason is that a program that moves
+ * a frame's beginning may not replace a stub that does not. And a dispatcher that
  * handles frames of several buffers is not to be had everywhere. */
 static const struct form {
 	const char *prog;
