@@ -99,6 +99,15 @@ static bool is_ours(const struct nic *nic)
 	return sfh_alias_parse(nic->alias, NULL) == SFH_ALIAS_STANDBY;
 }
 
+/* libvirt allows one; of two the second would be found the next time. */
+static void remove_all(xmlNode *node, const char *name)
+{
+	xmlNode *c;
+
+	while ((c = sfh_xml_first(node, name)))
+		remove_element(c);
+}
+
 /* 1: changed, 0: was adopted already. */
 static int adopt_nic(struct nic *nic, bool bond, struct sfh_error *err)
 {
@@ -114,8 +123,12 @@ static int adopt_nic(struct nic *nic, bool bond, struct sfh_error *err)
 			       WHAT ": <interface> on network '%.64s' has no MAC address",
 			       nic->network);
 	(void)sfh_alias_standby(&nic->mac, alias);
-	if (bond && nic->teaming && is_ours(nic)) { /* the network was defined anew */
-		remove_element(nic->teaming);
+	/* Teaming of the user's own, which a bond cannot have: an alias of ours would make it
+	 * ours the next time, and gone. */
+	if (bond && nic->teaming && !is_ours(nic))
+		return 0;
+	if (bond && nic->teaming) { /* the network was defined anew */
+		remove_all(nic->node, "teaming");
 		changed = true;
 	} else if (!bond && !nic->teaming) {
 		r = add_element(nic->node, "teaming", teaming, err);
@@ -309,6 +322,11 @@ int sfh_domxml_unadopt(const char *xml, size_t len, sfh_is_hybrid_fn is_hybrid, 
 		bool changed = false, ours;
 		struct nic nic;
 
+		/* Adoption never looked at it: whatever is wrong with it is not our matter. */
+		if (!sfh_xml_attr_is(c, "type", "network")) {
+			stay += sfh_xml_attr_is(sfh_xml_first(c, "teaming"), "type", "persistent");
+			continue;
+		}
 		r = read_nic(c, &nic, err);
 		if (r < 0)
 			return r;
@@ -324,11 +342,11 @@ int sfh_domxml_unadopt(const char *xml, size_t len, sfh_is_hybrid_fn is_hybrid, 
 		}
 		done.nics++;
 		if (sfh_xml_attr_is(nic.teaming, "type", "persistent")) {
-			remove_element(nic.teaming);
+			remove_all(c, "teaming");
 			changed = true;
 		}
 		if (ours) {
-			remove_element(nic.alias_node);
+			remove_all(c, "alias");
 			changed = true;
 		}
 		done.adopted += changed;

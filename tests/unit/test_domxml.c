@@ -565,6 +565,24 @@ Test(adopt, a_bond_gets_no_teaming)
 	assert_same_xml(back, once);
 }
 
+/* Found by the fuzzer: the alias came the first time, the teaming went the second. */
+Test(adopt, teaming_of_the_users_own_stays_on_a_bonds_network)
+{
+	_cleanup_free_ char *xml = load_data("q35-inactive.xml"), *own = NULL;
+	struct sfh_adoption info;
+	char *out = NULL;
+
+	own = replaced(xml, "<source network='direct-network'/>",
+		       "<source network='direct-network'/><teaming type='persistent'/>");
+	cr_assert_eq(sfh_domxml_adopt(own, strlen(own), bonded, NULL, &out, &info, NULL), 0);
+	cr_assert_eq(info.adopted, 0);
+	if (out) { /* a port, and nothing of the NIC's */
+		assert_xpath(out, IFACE1 "/teaming/@type", "persistent");
+		assert_xpath(out, "count(" IFACE1 "/alias)", "0");
+		free(out);
+	}
+}
+
 Test(adopt, several_ports_have_names_of_their_own)
 {
 	_cleanup_free_ char *xml = load_data("q35-two-nics.xml"), *used = NULL, *out = NULL;
@@ -592,6 +610,22 @@ Test(unadopt, gives_back_what_adoption_gave)
 	cr_assert_eq(info.ports_removed, 1);
 	assert_same_xml(back, xml);
 	cr_assert_null(unadopt(back, hybrid, &info), "and again nothing");
+}
+
+/* What adoption passed over is passed over here, too (found by the fuzzer). */
+Test(unadopt, a_nic_of_another_kind_is_not_read)
+{
+	_cleanup_free_ char *xml = load_data("q35-inactive.xml"), *odd = NULL, *once = NULL,
+			    *back = NULL;
+	struct sfh_adoption info;
+
+	odd = replaced(xml, "</devices>",
+		       "<interface type='user'><mac address='no address'/></interface></devices>");
+	once = adopt(odd, &info);
+	back = unadopt(once, hybrid, &info);
+	cr_assert_eq(info.adopted, 1);
+	cr_assert_eq(info.ports_removed, 1);
+	assert_same_xml(back, odd);
 }
 
 /* Once libvirt has numbered the port that adoption added. */
