@@ -22,6 +22,7 @@ finish() {
 	local status=$? # a bare exit in a trap would end with the one from before it
 	trap - EXIT
 	silence
+	((failed == 0)) || lab console host1 >"$OUT/console" 2>&1
 	((borrowed)) || lab down
 	printf '%d passed, %d failed, 0 skipped\n' "$passed" "$failed"
 	((failed == 0)) || status=1
@@ -41,8 +42,17 @@ ok() { # WHAT CMD...
 		failed=$((failed + 1))
 		echo "FAIL $what"
 		tail -n 25 "$OUT/last" | sed 's/^/    /'
+		same_boot
 	fi
 	cat "$OUT/last" >>"$log"
+}
+
+boot_id() { on cat /proc/sys/kernel/random/boot_id; }
+# A host that went down and came up again has forgotten everything: no check means anything then.
+same_boot() {
+	[[ -z ${booted:-} || $(boot_id) == "$booted" ]] && return
+	echo "    the host has restarted by itself: see $OUT/console"
+	exit 1
 }
 
 # until_ok SECONDS CMD...
@@ -93,7 +103,10 @@ guest_gone() { # DOM
 }
 no_pair() { is "$(pair "$1" state)" ''; }
 
-boot() { ((borrowed)) || lab up --hosts 1 --pfs 8 --memory 4096 2>"$OUT/up.log" || { cat "$OUT/up.log"; return 1; }; }
+boot() {
+	((borrowed)) || lab up --hosts 1 --pfs 8 --memory 4096 2>"$OUT/up.log" || { cat "$OUT/up.log"; return 1; }
+	booted=$(boot_id)
+}
 vfs_there() { on sh -c 'cat /sys/class/net/pf?/device/sriov_numvfs' | awk '{ n += $1 } END { print n }'; }
 eight_pfs() { # NETWORK: its XML
 	local pfs='' n
