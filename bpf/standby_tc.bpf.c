@@ -239,6 +239,10 @@ int sfh_to_guest(struct __sk_buff *skb)
 	}
 	if (!guest)
 		return SFH_TC_PASS;
+	/* The guest would discard it, but not yet while its bond is about to take the VF, whose
+	 * driver receives already: it would see the frame twice. */
+	if (guest->flags & SFH_GUEST_ON_VF)
+		return sfh_drop(SFH_DROP_ON_VF, NULL, skb);
 	c = sfh_counters_of(guest);
 	if (guest->vlan_proto &&
 	    (sfh_skb_parse(skb, &f) != SFH_PARSED || f.tpid != guest->vlan_proto ||

@@ -155,6 +155,7 @@ const struct sfh_kernel_ops bench_kernel_ops = {
 	.stage = entry,
 	.arm = entry,
 	.disarm = entry,
+	.on_vf = entry,
 	.unstage = entry,
 	.seen = seen,
 	.want_proof = want_proof,

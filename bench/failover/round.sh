@@ -177,13 +177,14 @@ switches_close() { # DIR DOM BEFORE AFTER
 	rm -f "$1/all.json"
 }
 
-# The fastest rate at which this machine's guest keeps up; never under 200 a second.
+# The fastest rate at which this machine's guest keeps up (it skips the slots that it misses);
+# never under 204 a second here, 200 in a round.
 calibrate() {
 	local us dir=$OUT/calibrate c=${WANTED[0]} begin
 	! wanted bridge || c=bridge
 	mkdir -p "$dir"
 	guest_wake "$c"
-	for us in 1000 2000 4000; do
+	for us in 1000 2000 3000 4000; do
 		rm -f "$dir"/*
 		prober_start "$(ip_of "$c")" "$dir/frames.log" "$us"
 		sleep 4
@@ -192,7 +193,7 @@ calibrate() {
 		jq -n --argjson b "$begin" '{begin_ns: ($b + 1e9), end_ns: ($b + 35e8), phases: []}' >"$dir/marks.json"
 		"$REPO/build/sfh-figures" "$dir/marks.json" <"$dir/frames.log" >"$dir/figures.json" || continue
 		say "every $us us: $(jq -c '{lost_tx, lost_rx, sent_tx, sent_rx, gap_tx_ms, gap_rx_ms, total_gap_ms}' "$dir/figures.json")"
-		if jq -e --argjson n "$((2500000 / us))" '.sent_tx >= 0.9 * $n and .sent_rx >= 0.9 * $n and .sent_tx >= 500 and .sent_rx >= 500 and
+		if jq -e --argjson n "$((2500000 / us))" '.sent_tx >= 0.8 * $n and .sent_rx >= 0.8 * $n and .sent_tx >= 510 and .sent_rx >= 510 and
 			.lost_tx + .lost_rx <= 0.01 * $n and .total_gap_ms < 500' "$dir/figures.json" >/dev/null; then
 			INTERVAL_US=$us
 			break

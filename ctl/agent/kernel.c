@@ -208,6 +208,14 @@ static int disarm(void *ctx, const struct sfh_pair *p, struct sfh_error *err)
 	return WITH_STEER(a, err, sfh_steer_disarm(a->steer, &key, err));
 }
 
+static int on_vf(void *ctx, const struct sfh_pair *p, struct sfh_error *err)
+{
+	struct sfh_agent *a = ctx;
+	struct sfh_guest_key key = sfh_agent_key_of(p);
+
+	return WITH_STEER(a, err, sfh_steer_on_vf(a->steer, &key, err));
+}
+
 static int unstage(void *ctx, const struct sfh_pair *p, struct sfh_error *err)
 {
 	struct sfh_agent *a = ctx;
@@ -320,6 +328,7 @@ const struct sfh_kernel_ops sfh_agent_kernel_ops = {
 	.stage = stage,
 	.arm = arm,
 	.disarm = disarm,
+	.on_vf = on_vf,
 	.unstage = unstage,
 	.filter = filter,
 	.seen = seen,

@@ -140,6 +140,9 @@ int sfh_steer_stage_as(struct sfh_steer *s, const struct sfh_guest_key *key,
 int sfh_steer_arm(struct sfh_steer *s, const struct sfh_guest_key *key, struct sfh_error *err);
 /* Also ends arm_on_first_frame. -ENOENT if not staged. */
 int sfh_steer_disarm(struct sfh_steer *s, const struct sfh_guest_key *key, struct sfh_error *err);
+/* Disarms a pair whose VF was seen to carry frames: from then on the standby leg passes
+ * the guest nothing but probes, until it is armed or told to arm itself. */
+int sfh_steer_on_vf(struct sfh_steer *s, const struct sfh_guest_key *key, struct sfh_error *err);
 /* Forgets the pair and its counters. Not staged is success. */
 int sfh_steer_unstage(struct sfh_steer *s, const struct sfh_guest_key *key, struct sfh_error *err);
 /* on: the next frame of the guest in the parking VLAN gives one SFH_EVENT_PROOF.

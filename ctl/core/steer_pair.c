@@ -316,6 +316,8 @@ static int change_pair(struct sfh_steer *s, const struct sfh_guest_key *key,
 		}
 	} else {
 		g->arm_on_first_frame = arm_on_first_frame;
+		if (arm_on_first_frame)
+			g->flags &= (uint8_t)~SFH_GUEST_ON_VF;
 		if (arm_on_first_frame && !old->arm_on_first_frame) {
 			g->generation = next_generation(g->generation);
 			r = meter_restart(s, g);
@@ -351,7 +353,7 @@ static int apply_policy(struct sfh_guest *g, const struct sfh_guest_key *key,
 	if ((proto != ETH_P_8021Q && proto != ETH_P_8021AD) || policy->vlan_prio > 7)
 		return sfh_err(err, -EINVAL, "0x%04x, priority %u is no VLAN tag", proto,
 			       policy->vlan_prio);
-	g->flags = policy->spoofchk ? SFH_GUEST_SPOOFCHK : 0;
+	g->flags = (uint8_t)((g->flags & SFH_GUEST_ON_VF) | (policy->spoofchk ? SFH_GUEST_SPOOFCHK : 0));
 	g->vlan_proto = key->vlan ? proto : 0;
 	g->vlan_tci = key->vlan ? (uint16_t)(policy->vlan_prio << 13 | key->vlan) : 0;
 	return 0;
@@ -451,6 +453,7 @@ int sfh_steer_arm(struct sfh_steer *s, const struct sfh_guest_key *key, struct s
 		return r;
 	g.armed = SFH_ARMED_BY_USER;
 	g.arm_on_first_frame = 0;
+	g.flags &= (uint8_t)~SFH_GUEST_ON_VF;
 	g.generation = next_generation(g.generation);
 	r = meter_restart(s, &g);
 	return r < 0 ? r : write_guest(s, key, &g, err);
@@ -477,6 +480,21 @@ int sfh_steer_disarm(struct sfh_steer *s, const struct sfh_guest_key *key, struc
 		return r;
 	g.armed = 0;
 	g.arm_on_first_frame = 0;
+	g.generation = next_generation(g.generation);
+	return write_guest(s, key, &g, err);
+}
+
+int sfh_steer_on_vf(struct sfh_steer *s, const struct sfh_guest_key *key, struct sfh_error *err)
+{
+	struct sfh_guest_state state;
+	struct sfh_guest g;
+	int r = need_pair(s, key, &g, &state, err);
+
+	if (r < 0 || g.flags & SFH_GUEST_ON_VF)
+		return r;
+	g.armed = 0;
+	g.arm_on_first_frame = 0;
+	g.flags |= SFH_GUEST_ON_VF;
 	g.generation = next_generation(g.generation);
 	return write_guest(s, key, &g, err);
 }

@@ -51,6 +51,9 @@ struct sfh_kernel_ops {
 	int (*stage)(void *ctx, const struct sfh_pair *pair, struct sfh_error *err);
 	int (*arm)(void *ctx, const struct sfh_pair *pair, struct sfh_error *err);
 	int (*disarm)(void *ctx, const struct sfh_pair *pair, struct sfh_error *err);
+	/* Disarms a pair whose VF is known to carry frames to a guest that takes them from one
+	 * leg only: its standby leg passes it nothing more. */
+	int (*on_vf)(void *ctx, const struct sfh_pair *pair, struct sfh_error *err);
 	int (*unstage)(void *ctx, const struct sfh_pair *pair, struct sfh_error *err);
 	/* The guest's address in the PF's own filter, or no longer: what guests on VFs of
 	 * the PF send to it reaches its standby leg. Nothing to do where the standby device

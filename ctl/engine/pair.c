@@ -201,6 +201,7 @@ static void plug(struct sfh_engine *e, struct sfh_pair *p)
 	int r;
 
 	switch_step(e, p, "leased");
+	p->proven = false;
 	if (p->parked) {
 		warn_if(e, e->kernel->want_proof(e->kernel_ctx, p, true, &err), &err);
 		p->next_probe_ns = e->now();
@@ -342,7 +343,8 @@ static void on_vf(struct sfh_engine *e, struct sfh_pair *p)
 	struct sfh_error err = { 0 };
 
 	p->next_probe_ns = 0;
-	warn_if(e, e->kernel->disarm(e->kernel_ctx, p, &err), &err);
+	if (!p->proven || p->bond) /* a bond may take its standby leg again by itself */
+		warn_if(e, e->kernel->disarm(e->kernel_ctx, p, &err), &err);
 	sfh_pair_filter(e, p, false);
 	p->reason = SFH_REASON_NONE;
 	switch_end(e, p, NULL);
@@ -381,6 +383,10 @@ static void act_proof(struct sfh_engine *e, struct sfh_pair *p, const char *why)
 			unplug(e, p, "vf-refused");
 		return; /* in PLUGGING: libvirt's answer comes first */
 	}
+	/* At once: until its bond has taken the VF the guest receives on both legs. */
+	p->proven = true;
+	if (!p->bond)
+		warn_if(e, e->kernel->on_vf(e->kernel_ctx, p, &err), &err);
 	switch_step(e, p, "unparked");
 	if (p->state == SFH_PAIR_PROVING)
 		on_vf(e, p);
@@ -404,6 +410,8 @@ static void plug_failed(struct sfh_engine *e, struct sfh_pair *p, enum sfh_reaso
 	struct sfh_error err = { 0 };
 
 	(void)e->kernel->want_proof(e->kernel_ctx, p, false, &err);
+	if (p->proven) /* its frames came, libvirt's answer did not */
+		arm(e, p);
 	sfh_pool_release(e, p);
 	switch_end(e, p, why ? why : "libvirt refused the VF");
 	if (p->nic_removed) {

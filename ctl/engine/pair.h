@@ -86,6 +86,7 @@ struct sfh_pair {
 	bool has_next_wish;
 	enum sfh_reason barred;	 /* NONE, or why this NIC can never have a VF */
 	bool bond;		 /* the guest bonds the legs itself: VF without teaming */
+	bool proven;		 /* its VF was seen to carry frames, since it was plugged */
 	unsigned mtu;		 /* of the NIC; 0: not said */
 
 	enum sfh_pair_state state;

@@ -39,7 +39,7 @@
 /* In sfh_meta. Raise the version with every change of a struct, a map or the
  * meaning of a field: user space refuses pins of any other version. */
 #define SFH_ABI_MAGIC	0x53464859u /* "SFHY" */
-#define SFH_ABI_VERSION 3u
+#define SFH_ABI_VERSION 4u
 
 #define SFH_PIN_DIR	   "sfhybrid" /* below the bpffs mount */
 #define SFH_MAX_PAIRS	   4096	      /* default size of the maps with one entry per pair */
@@ -77,6 +77,9 @@ enum sfh_guest_flags {
 	/* Source addresses other than the pair's are dropped on its standby leg, as the
 	 * VF drops them. */
 	SFH_GUEST_SPOOFCHK = 1 << 0,
+	/* Its VF was seen to carry frames: copies for its standby leg are dropped. Never with
+	 * `armed` or `arm_on_first_frame`. */
+	SFH_GUEST_ON_VF = 1 << 1,
 };
 
 /* sfh_guests: exists = staged. */
@@ -236,7 +239,9 @@ struct sfh_event {
 	X(5, VLAN, "vlan",                                                                         \
 	  "not of the guest's port VLAN: for it with another tag or none, or tagged by itself")    \
 	X(6, PROBE_ANSWER, "probe-answer",                                                         \
-	  "a guest's answer to a probe of its VF leg, sent on its standby leg: only proves")
+	  "a guest's answer to a probe of its VF leg, sent on its standby leg: only proves")      \
+	X(7, ON_VF, "on-vf",                                                                       \
+	  "a copy on the standby leg of a guest that gets the frame on its VF")
 
 enum sfh_drop {
 #define X(num, id, name, text) SFH_DROP_##id = num,

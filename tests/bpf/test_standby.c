@@ -374,3 +374,26 @@ Test(standby, other_frames_do_not_prove)
 	cr_assert_eq(take_events(T.s, NULL), 0);
 	cr_assert(view_of(T.s, &T.key).proof_wanted);
 }
+
+/* A guest whose VF carries its frames gets no second copy of them on its standby leg, nor
+ * of what is for everybody, until the leg is needed again. */
+Test(standby, on_its_vf_it_gets_no_copy)
+{
+	struct frame f = mk_frame(MAC_GUEST, MAC_PEER, 0, 0), bcast = f;
+
+	memset(bcast.b, 0xff, 6);
+	stage_armed(&T.key, T.tap, SFH_STANDBY_TAP);
+	cr_assert_eq(sfh_steer_on_vf(T.s, &T.key, NULL), 0);
+	cr_assert_not(view_of(T.s, &T.key).armed);
+	cr_assert_eq(run_skb(T.s->prog_to_guest, T.tap, 0, &f), TC_ACT_SHOT);
+	cr_assert_eq(run_skb(T.s->prog_to_guest, T.tap, 0, &bcast), TC_ACT_SHOT);
+	cr_assert_eq(drops(SFH_DROP_ON_VF), 2);
+	cr_assert_eq(sfh_steer_on_vf(T.s, &T.key, NULL), 0);
+
+	stage(&T.key, T.tap, SFH_STANDBY_TAP, true);
+	run_to_guest(T.tap, &f);
+	cr_assert_eq(sfh_steer_on_vf(T.s, &T.key, NULL), 0);
+	cr_assert_eq(sfh_steer_arm(T.s, &T.key, NULL), 0);
+	run_to_guest(T.tap, &f);
+	cr_assert_eq(drops(SFH_DROP_ON_VF), 2);
+}

@@ -367,6 +367,19 @@ static int k_disarm(void *ctx, const struct sfh_pair *p, struct sfh_error *err)
 	return 0;
 }
 
+static int k_on_vf(void *ctx, const struct sfh_pair *p, struct sfh_error *err)
+{
+	struct fake *f = ctx;
+	struct fake_entry *entry = entry_of(f, p, false);
+
+	record(f, "on_vf");
+	VERDICT(f, OP_DISARM, err);
+	if (!entry)
+		return sfh_err(err, -ENOENT, "not staged");
+	entry->armed = entry->on_first_frame = false;
+	return 0;
+}
+
 static int k_unstage(void *ctx, const struct sfh_pair *p, struct sfh_error *err)
 {
 	struct fake *f = ctx;
@@ -495,6 +508,7 @@ static const struct sfh_kernel_ops kernel_ops = {
 	.stage = k_stage,
 	.arm = k_arm,
 	.disarm = k_disarm,
+	.on_vf = k_on_vf,
 	.unstage = k_unstage,
 	.filter = k_filter,
 	.seen = k_seen,

@@ -53,7 +53,7 @@ Test(engine, from_the_start_to_the_vf)
 	cr_assert_not(armed(p));
 	cr_assert_str_eq(fake_vf(f, 0, 0), CARRIES_A);
 	fake_assert_order(f, "stage", "filter", "vf_set 100 0 mac=52:54:00:00:00:0a vlan=4094",
-			  "want_proof 1", "plug 0000:0a:00.0", "vf_set 100 0 mac=- vlan=0", "disarm",
+			  "want_proof 1", "plug 0000:0a:00.0", "vf_set 100 0 mac=- vlan=0", "on_vf",
 			  "unfilter", NULL);
 	cr_assert_eq(fake_count(f, "plug"), 1);
 	cr_assert_eq(fake_leases(f), 1);
@@ -221,7 +221,7 @@ Test(engine, plug_refused_after_the_proof)
 	assert_state(p, STANDBY);
 	cr_assert_str_eq(fake_vf(f, 0, 0), ZEROED);
 	cr_assert_eq(fake_leases(f), 0);
-	cr_assert(fake_entry_of(f, p)->on_first_frame, "its standby leg goes on being served");
+	cr_assert(fake_entry_of(f, p)->armed, "its standby leg is served again");
 }
 
 Test(engine, libvirt_cannot_even_be_asked)

@@ -89,7 +89,7 @@ Test(pool, unparking_gives_the_pairs_own_vlan)
 	fake_event(f, SFH_EV_PLUGGED);
 	fake_event(f, SFH_EV_PROOF);
 	cr_assert_str_eq(fake_vf(f, 0, 0), "52:54:00:00:00:0a vlan 7");
-	fake_assert_order(f, "vf_set 100 0 mac=- vlan=7", "disarm", NULL);
+	fake_assert_order(f, "vf_set 100 0 mac=- vlan=7", "on_vf", NULL);
 	cr_assert_eq(the_lease().vlan, 7);
 }
 

@@ -124,6 +124,12 @@ static int w_disarm(void *ctx, const struct sfh_pair *p, struct sfh_error *err)
 	return steering(p, kernel->disarm(ctx, p, err));
 }
 
+static int w_on_vf(void *ctx, const struct sfh_pair *p, struct sfh_error *err)
+{
+	boundary();
+	return steering(p, kernel->on_vf(ctx, p, err));
+}
+
 static int w_unstage(void *ctx, const struct sfh_pair *p, struct sfh_error *err)
 {
 	const struct fake_entry *entry = fake_entry_of(world->f, p);
@@ -235,6 +241,7 @@ static void watch(struct fake *f)
 	watched_kernel.stage = w_stage;
 	watched_kernel.arm = w_arm;
 	watched_kernel.disarm = w_disarm;
+	watched_kernel.on_vf = w_on_vf;
 	watched_kernel.unstage = w_unstage;
 	watched_kernel.seen = w_seen;
 	watched_kernel.want_proof = w_want_proof;
