@@ -31,7 +31,8 @@ test-fuzz: $(FUZZ_BINS) ## the fuzz targets over their corpora, and two seconds 
 # What the targets are made of.
 FUZZ_XML        := libvirt-glue/xmlutil.c ctl/core/util.c
 FUZZ_SRC_domxml := libvirt-glue/domxml.c libvirt-glue/domadopt.c libvirt-glue/hostdevxml.c $(FUZZ_XML)
-FUZZ_SRC_netxml := libvirt-glue/netxml.c ctl/core/vfwish.c $(FUZZ_XML)
+FUZZ_SRC_netxml := $(addprefix libvirt-glue/,netxml.c netdef.c netelem.c netsettings.c netportgroup.c netlibvirt.c) \
+                   ctl/core/vfwish.c $(FUZZ_XML)
 FUZZ_SRC_socket := ctl/core/util.c
 FUZZ_SRC_answer := libvirt-glue/hook/answer.c
 $(foreach n,domxml netxml socket,$(eval FUZZ_LIBS_$(n) = $$(PKG_LIBS)))
