@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "ctl/core/netlink.h"
+#include "ctl/core/netlink-internal.h"
 
 #include <arpa/inet.h>
 #include <linux/if.h>
@@ -44,8 +44,7 @@ static void cache_freep(struct nl_cache **cache)
 		nl_cache_free(*cache);
 }
 
-/* libnl has error numbers of its own; only the common ones matter here. */
-static int nl_errno(int nlerr)
+int sfh_nl_errno(int nlerr)
 {
 	switch (-nlerr) {
 	case NLE_SUCCESS:
@@ -87,7 +86,7 @@ int sfh_nl_open(struct sfh_nl **ret, struct sfh_error *err)
 	r = nl->sock ? nl_connect(nl->sock, NETLINK_ROUTE) : -NLE_NOMEM;
 	if (r < 0) {
 		sfh_nl_close(&nl);
-		return sfh_err(err, nl_errno(r), "cannot open rtnetlink: %s", nl_geterror(r));
+		return sfh_err(err, sfh_nl_errno(r), "cannot open rtnetlink: %s", nl_geterror(r));
 	}
 	/* 127 VFs make an answer longer than libnl's default buffer. */
 	nl_socket_enable_msg_peek(nl->sock);
@@ -159,12 +158,16 @@ int sfh_nl_vf_get(struct sfh_nl *nl, int pf_ifindex, unsigned vf, struct sfh_vf_
 {
 	_cleanup_(link_putp) struct rtnl_link *link = NULL;
 	struct rtnl_link_vf *info;
+	uint32_t count = 0;
 	int r = rtnl_link_get_kernel(nl->sock, pf_ifindex, NULL, &link);
 
 	if (r < 0)
-		return sfh_err(err, nl_errno(r), "the PF with ifindex %d is gone: %s", pf_ifindex,
+		return sfh_err(err, sfh_nl_errno(r), "the PF with ifindex %d is gone: %s", pf_ifindex,
 			       nl_geterror(r));
 	info = rtnl_link_vf_get(link, vf);
+	*ret = (struct sfh_vf_config){ 0 };
+	if (!info && rtnl_link_get_num_vf(link, &count) == 0 && vf < count)
+		return 0;
 	if (!info)
 		return sfh_err(err, -ENODEV, "'%s' has no VF %u", rtnl_link_get_name(link), vf);
 	fill_vf(info, ret);
@@ -179,7 +182,7 @@ int sfh_nl_vf_list(struct sfh_nl *nl, int pf_ifindex, struct sfh_vf_config *cfgs
 	int r = rtnl_link_get_kernel(nl->sock, pf_ifindex, NULL, &link);
 
 	if (r < 0)
-		return sfh_err(err, nl_errno(r), "the PF with ifindex %d is gone: %s", pf_ifindex,
+		return sfh_err(err, sfh_nl_errno(r), "the PF with ifindex %d is gone: %s", pf_ifindex,
 			       nl_geterror(r));
 	for (unsigned i = 0; i < n; i++) {
 		struct rtnl_link_vf *info = rtnl_link_vf_get(link, i);
@@ -192,15 +195,14 @@ int sfh_nl_vf_list(struct sfh_nl *nl, int pf_ifindex, struct sfh_vf_config *cfgs
 	return (int)n;
 }
 
-/* Sends and waits for the acknowledgement; frees nothing. */
-static int talk(struct sfh_nl *nl, struct nl_msg *msg)
+int sfh_nl_talk(struct sfh_nl *nl, struct nl_msg *msg)
 {
 	int r = nl_send_auto(nl->sock, msg);
 
-	return nl_errno(r < 0 ? r : nl_wait_for_ack(nl->sock));
+	return sfh_nl_errno(r < 0 ? r : nl_wait_for_ack(nl->sock));
 }
 
-static struct nl_msg *setlink_msg(int ifindex)
+struct nl_msg *sfh_nl_setlink_msg(int ifindex)
 {
 	struct ifinfomsg ifi = { .ifi_family = AF_UNSPEC, .ifi_index = ifindex };
 	struct nl_msg *msg = nlmsg_alloc_simple(RTM_SETLINK, 0);
@@ -263,7 +265,7 @@ static int put_settings(struct nl_msg *msg, unsigned vf, unsigned what,
 struct nl_msg *sfh_nl_vf_msg(int pf_ifindex, unsigned vf, unsigned what,
 			     const struct sfh_vf_config *cfg)
 {
-	_cleanup_(msg_freep) struct nl_msg *msg = setlink_msg(pf_ifindex);
+	_cleanup_(msg_freep) struct nl_msg *msg = sfh_nl_setlink_msg(pf_ifindex);
 	struct nlattr *list, *info;
 
 	if (!msg || !(list = nla_nest_start(msg, IFLA_VFINFO_LIST)) ||
@@ -321,7 +323,7 @@ int sfh_nl_vf_set(struct sfh_nl *nl, int pf_ifindex, unsigned vf, unsigned what,
 
 	if (!msg)
 		return sfh_err(err, -ENOMEM, "out of memory");
-	r = talk(nl, msg);
+	r = sfh_nl_talk(nl, msg);
 	if (r == 0)
 		return 0;
 	describe(what, cfg, text, sizeof(text));
@@ -355,7 +357,7 @@ int sfh_nl_link_get(struct sfh_nl *nl, const char *name, struct sfh_link *ret,
 	int r = rtnl_link_get_kernel(nl->sock, 0, name, &link);
 
 	if (r < 0)
-		return sfh_err(err, nl_errno(r), "there is no network device '%s'", name);
+		return sfh_err(err, sfh_nl_errno(r), "there is no network device '%s'", name);
 	fill_link(link, ret);
 	return 0;
 }
@@ -370,7 +372,7 @@ int sfh_nl_link_set_up(struct sfh_nl *nl, int ifindex, bool up, struct sfh_error
 	int r = -ENOMEM;
 
 	if (msg && nlmsg_append(msg, &ifi, sizeof(ifi), NLMSG_ALIGNTO) == 0)
-		r = talk(nl, msg);
+		r = sfh_nl_talk(nl, msg);
 	return r < 0 ? sfh_err(err, r, "cannot set the link %s: %s", up ? "up" : "down",
 			       strerrordesc_np(-r))
 		     : 0;
@@ -378,11 +380,11 @@ int sfh_nl_link_set_up(struct sfh_nl *nl, int ifindex, bool up, struct sfh_error
 
 int sfh_nl_link_set_master(struct sfh_nl *nl, int ifindex, int master, struct sfh_error *err)
 {
-	_cleanup_(msg_freep) struct nl_msg *msg = setlink_msg(ifindex);
+	_cleanup_(msg_freep) struct nl_msg *msg = sfh_nl_setlink_msg(ifindex);
 	int r = -ENOMEM;
 
 	if (msg && nla_put_u32(msg, IFLA_MASTER, (uint32_t)master) == 0)
-		r = talk(nl, msg);
+		r = sfh_nl_talk(nl, msg);
 	return r < 0 ? sfh_err(err, r, "cannot change the bridge of the link: %s",
 			       strerrordesc_np(-r))
 		     : 0;
@@ -396,7 +398,7 @@ static int link_add(struct sfh_nl *nl, struct rtnl_link *link, const char *name,
 	if (!link)
 		return sfh_err(err, -ENOMEM, "out of memory");
 	rtnl_link_set_name(link, name);
-	r = nl_errno(rtnl_link_add(nl->sock, link, NLM_F_CREATE | NLM_F_EXCL));
+	r = sfh_nl_errno(rtnl_link_add(nl->sock, link, NLM_F_CREATE | NLM_F_EXCL));
 	return r < 0 ? sfh_err(err, r, "cannot create the link '%s': %s", name, strerrordesc_np(-r))
 		     : 0;
 }
@@ -440,7 +442,7 @@ int sfh_nl_bridge_vlan_add(struct sfh_nl *nl, int port, uint16_t vid, struct sfh
 		spec = nla_nest_start(msg, IFLA_AF_SPEC);
 	if (spec && nla_put(msg, IFLA_BRIDGE_VLAN_INFO, sizeof(info), &info) == 0) {
 		(void)nla_nest_end(msg, spec);
-		r = nl_errno(nl_send_sync(nl->sock, msg)); /* frees it */
+		r = sfh_nl_errno(nl_send_sync(nl->sock, msg)); /* frees it */
 		msg = NULL;
 	}
 	nlmsg_free(msg);
@@ -457,7 +459,7 @@ int sfh_nl_link_del(struct sfh_nl *nl, const char *name, struct sfh_error *err)
 	if (!link)
 		return sfh_err(err, -ENOMEM, "out of memory");
 	rtnl_link_set_name(link, name);
-	r = nl_errno(rtnl_link_delete(nl->sock, link));
+	r = sfh_nl_errno(rtnl_link_delete(nl->sock, link));
 	if (r < 0 && r != -ENODEV)
 		return sfh_err(err, r, "cannot delete the link '%s': %s", name, strerrordesc_np(-r));
 	return 0;
@@ -470,7 +472,7 @@ int sfh_nl_addr_counts(struct sfh_nl *nl, const int *ifindex, unsigned *ret, siz
 	int r = rtnl_addr_alloc_cache(nl->sock, &cache);
 
 	if (r < 0)
-		return sfh_err(err, nl_errno(r), "cannot list addresses: %s", nl_geterror(r));
+		return sfh_err(err, sfh_nl_errno(r), "cannot list addresses: %s", nl_geterror(r));
 	memset(ret, 0, n * sizeof(*ret));
 	for (struct nl_object *o = nl_cache_get_first(cache); o; o = nl_cache_get_next(o)) {
 		struct rtnl_addr *a = (struct rtnl_addr *)o;
@@ -495,7 +497,7 @@ int sfh_nl_ports(struct sfh_nl *nl, int master, struct sfh_link *ports, size_t n
 	int r = rtnl_link_alloc_cache(nl->sock, AF_UNSPEC, &cache), found = 0;
 
 	if (r < 0)
-		return sfh_err(err, nl_errno(r), "cannot list links: %s", nl_geterror(r));
+		return sfh_err(err, sfh_nl_errno(r), "cannot list links: %s", nl_geterror(r));
 	for (struct nl_object *o = nl_cache_get_first(cache); o; o = nl_cache_get_next(o)) {
 		struct rtnl_link *link = (struct rtnl_link *)o;
 
@@ -539,7 +541,7 @@ int sfh_nl_fdb_set(struct sfh_nl *nl, int ifindex, const struct sfh_mac *mac, bo
 	if (!msg)
 		return -ENOMEM;
 	(void)nl_socket_modify_err_cb(nl->sock, NL_CB_CUSTOM, keep_errno, &code);
-	r = talk(nl, msg);
+	r = sfh_nl_talk(nl, msg);
 	(void)nl_socket_modify_err_cb(nl->sock, NL_CB_DEFAULT, NULL, NULL);
 	return code < 0 ? code : r;
 }
@@ -584,10 +586,10 @@ int sfh_nl_fdb_list(int ifindex, int (*cb)(void *ctx, const struct sfh_mac *mac)
 		return -ENOMEM;
 	r = nl_connect(sock, NETLINK_ROUTE);
 	if (r < 0)
-		return nl_errno(r);
+		return sfh_nl_errno(r);
 	(void)nl_socket_modify_cb(sock, NL_CB_VALID, NL_CB_CUSTOM, on_fdb, &w);
 	if (nl_send_simple(sock, RTM_GETNEIGH, NLM_F_REQUEST | NLM_F_DUMP, &ifi, sizeof(ifi)) < 0)
 		return -EIO;
 	r = nl_recvmsgs_default(sock);
-	return r < 0 && r != -NLE_DUMP_INTR ? nl_errno(r) : w.result;
+	return r < 0 && r != -NLE_DUMP_INTR ? sfh_nl_errno(r) : w.result;
 }

@@ -40,7 +40,8 @@ struct sfh_vf_config {
 	unsigned known; /* SFH_VF_… that a get found; a set does not look at it */
 };
 
-/* Reads what the kernel says of VF `vf`. -ENODEV: no such PF or VF. */
+/* Reads what the kernel says of VF `vf`; of one whose driver tells nothing at all (enic)
+ * `known` is 0. -ENODEV: no such PF or VF. */
 int sfh_nl_vf_get(struct sfh_nl *nl, int pf_ifindex, unsigned vf, struct sfh_vf_config *ret,
 		  struct sfh_error *err);
 /* The first n VFs of a PF with one question; returns how many there are of them. */

@@ -2,6 +2,7 @@
 /* What is shared with others on a PF: its XDP hook, its own address filter. */
 #include "ctl/core/fdb.h"
 #include "ctl/core/netlink.h"
+#include "ctl/core/portprofile.h"
 #include "ctl/core/steer.h"
 #include "tests/netns/sandbox.h"
 
@@ -200,5 +201,32 @@ Test(filter, under_a_running_macvtap)
 	cr_assert_eq(sfh_nl_open(&nl, NULL), 0);
 	cr_assert_eq(sfh_nl_fdb_set(nl, (int)T.pf, &guest, true), -EEXIST);
 	cr_assert_eq(sfh_fdb_netlink.has(nl, (int)T.pf, &guest), 1);
+	sfh_nl_close(&nl);
+}
+
+/* --- port profiles ----------------------------------------------------------------------- */
+
+/* The kernel's own answer for a device whose driver has none, as all but enic's. */
+Test(filter, a_device_without_port_profiles_says_so_and_nothing_changes)
+{
+	struct sfh_port_request req = { .request = PORT_REQUEST_ASSOCIATE, .profile = "tenants" };
+	struct sfh_error err = { 0 };
+	struct sfh_nl *nl = NULL;
+	uint8_t request;
+
+	cr_assert_eq(sfh_nl_open(&nl, &err), 0, "%s", err.text);
+	sh("ip -d link show pf0 | grep -v '^ *altname' >/mnt/before");
+	cr_assert_eq(sfh_port_able(nl, (int)T.pf, &err), -EOPNOTSUPP);
+	cr_assert(strstr(err.text, "no 802.1Qbh"), "%s", err.text);
+	err = (struct sfh_error){ 0 };
+	cr_assert_eq(sfh_port_ask(nl, (int)T.pf, &req, &err), -EOPNOTSUPP);
+	cr_assert(strstr(err.text, "to associate VF 0"), "%s", err.text);
+	req = (struct sfh_port_request){ .request = PORT_REQUEST_DISASSOCIATE };
+	cr_assert_eq(sfh_port_ask(nl, (int)T.pf, &req, NULL), -EOPNOTSUPP);
+	cr_assert_eq(sfh_port_answer((int)T.pf, 0, &request, NULL), -ENODATA);
+	sh("ip -d link show pf0 | grep -v '^ *altname' | cmp - /mnt/before");
+	cr_assert_eq(sfh_port_able(nl, 4711, NULL), -ENODEV);
+	cr_assert_eq(sfh_port_able(nl, 0, NULL), -ENODEV);
+	cr_assert_eq(sfh_port_answer(4711, 0, &request, NULL), -ENODEV);
 	sfh_nl_close(&nl);
 }

@@ -8,9 +8,11 @@
 #include <linux/rtnetlink.h>
 #include <netlink/attr.h>
 #include <netlink/msg.h>
+#include <stdio.h>
 #include <string.h>
 
-#include "ctl/core/netlink.h"
+#include "ctl/core/portprofile.h"
+#include "tests/unit/fakes.h"
 
 #define MAX_ATTRS 8
 
@@ -133,4 +135,145 @@ Test(netlink, switches_and_rates)
 	cr_assert_eq(r->min_tx_rate, 100);
 	cr_assert_eq(r->max_tx_rate, 2000);
 	nlmsg_free(s.msg);
+}
+
+/* --- port profiles: IFLA_VF_PORTS / IFLA_VF_PORT -------------------------------------------- */
+
+static struct nlattr *port_attr(struct nlattr *port, int type, int len)
+{
+	struct nlattr *a = nla_find(nla_data(port), nla_len(port), type);
+
+	cr_assert(a, "attribute %d is missing", type);
+	cr_assert_eq(nla_len(a), len, "attribute %d has %d bytes", type, nla_len(a));
+	return a;
+}
+
+static struct nlattr *port_of(struct nl_msg *msg)
+{
+	struct nlattr *ports = nlmsg_find_attr(nlmsg_hdr(msg), sizeof(struct ifinfomsg),
+					       IFLA_VF_PORTS), *port;
+
+	cr_assert(ports);
+	port = nla_find(nla_data(ports), nla_len(ports), IFLA_VF_PORT);
+	cr_assert(port);
+	return port;
+}
+
+Test(netlink, a_port_profile_is_sent_with_all_its_room)
+{
+	struct sfh_port_request req = {.vf = 3, .request = PORT_REQUEST_ASSOCIATE,
+				       .profile = "tenants", .has_host = true};
+	static const char zero[PORT_PROFILE_MAX];
+	struct nl_msg *msg;
+	struct nlattr *port;
+	const char *name;
+
+	cr_assert_eq(sfh_port_uuid("00112233-4455-6677-8899-aabbccDDEEFF", req.instance), 0);
+	memset(req.host, 0x5a, sizeof(req.host));
+	msg = sfh_port_msg(7, &req);
+	cr_assert(msg);
+	cr_assert_eq(nlmsg_hdr(msg)->nlmsg_type, RTM_SETLINK);
+	cr_assert_eq(((struct ifinfomsg *)nlmsg_data(nlmsg_hdr(msg)))->ifi_index, 7);
+	port = port_of(msg);
+	cr_assert_eq(nla_get_u32(port_attr(port, IFLA_PORT_VF, 4)), 3);
+	/* enic since Linux 6.10 refuses any other length */
+	name = nla_data(port_attr(port, IFLA_PORT_PROFILE, PORT_PROFILE_MAX));
+	cr_assert_str_eq(name, "tenants");
+	cr_assert_arr_eq(name + 7, zero, PORT_PROFILE_MAX - 7);
+	cr_assert_arr_eq(nla_data(port_attr(port, IFLA_PORT_INSTANCE_UUID, 16)),
+			 "\x00\x11\x22\x33\x44\x55\x66\x77\x88\x99\xaa\xbb\xcc\xdd\xee\xff", 16);
+	cr_assert_arr_eq(nla_data(port_attr(port, IFLA_PORT_HOST_UUID, 16)), req.host, 16);
+	cr_assert_eq(nla_get_u8(port_attr(port, IFLA_PORT_REQUEST, 1)), PORT_REQUEST_ASSOCIATE);
+	nlmsg_free(msg);
+	req = (struct sfh_port_request){.vf = 3, .request = PORT_REQUEST_DISASSOCIATE};
+	msg = sfh_port_msg(7, &req);
+	port = port_of(msg);
+	cr_assert_eq(nla_get_u32(port_attr(port, IFLA_PORT_VF, 4)), 3);
+	cr_assert_eq(nla_get_u8(port_attr(port, IFLA_PORT_REQUEST, 1)), PORT_REQUEST_DISASSOCIATE);
+	cr_assert_null(nla_find(nla_data(port), nla_len(port), IFLA_PORT_PROFILE));
+	cr_assert_null(nla_find(nla_data(port), nla_len(port), IFLA_PORT_INSTANCE_UUID));
+	nlmsg_free(msg);
+}
+
+/* As rtnl_vf_ports_fill() and enic_get_vf_port() write it: VF 0 says nothing, VF 2 is done. */
+static struct nl_msg *ports_answer(uint16_t response, bool wide)
+{
+	struct ifinfomsg ifi = {.ifi_index = 7};
+	struct nl_msg *msg = nlmsg_alloc_simple(RTM_NEWLINK, 0);
+	struct nlattr *ports, *port;
+
+	cr_assert(msg && nlmsg_append(msg, &ifi, sizeof(ifi), NLMSG_ALIGNTO) == 0);
+	ports = nla_nest_start(msg, IFLA_VF_PORTS);
+	for (uint32_t vf = 0; vf < 3; vf += 2) {
+		port = nla_nest_start(msg, IFLA_VF_PORT);
+		cr_assert_eq(nla_put_u32(msg, IFLA_PORT_VF, vf), 0);
+		if (vf && wide)
+			cr_assert_eq(nla_put_u16(msg, IFLA_PORT_REQUEST, PORT_REQUEST_ASSOCIATE), 0);
+		else if (vf)
+			cr_assert_eq(nla_put_u8(msg, IFLA_PORT_REQUEST, PORT_REQUEST_ASSOCIATE), 0);
+		if (vf)
+			cr_assert_eq(nla_put_u16(msg, IFLA_PORT_RESPONSE, response), 0);
+		nla_nest_end(msg, port);
+	}
+	nla_nest_end(msg, ports);
+	return msg;
+}
+
+Test(netlink, what_became_of_a_port_profile)
+{
+	for (int wide = 0; wide < 2; wide++) {
+		struct nl_msg *msg = ports_answer(PORT_PROFILE_RESPONSE_INPROGRESS, wide);
+		uint8_t request = 0;
+		uint16_t response = 0;
+
+		cr_assert_eq(sfh_port_read(nlmsg_hdr(msg), 2, &request, &response), 0);
+		cr_assert_eq(request, PORT_REQUEST_ASSOCIATE);
+		cr_assert_eq(response, PORT_PROFILE_RESPONSE_INPROGRESS);
+		cr_assert_eq(sfh_port_read(nlmsg_hdr(msg), 0, &request, &response), -ENODATA);
+		cr_assert_eq(sfh_port_read(nlmsg_hdr(msg), 1, &request, &response), -ENODATA);
+		nlmsg_free(msg);
+	}
+}
+
+Test(netlink, answers_about_port_profiles)
+{
+	struct sfh_error err = {0};
+
+	cr_assert_eq(sfh_port_judge(PORT_PROFILE_RESPONSE_SUCCESS, 2, NULL), 0);
+	cr_assert_eq(sfh_port_judge(PORT_PROFILE_RESPONSE_INPROGRESS, 2, NULL), -EINPROGRESS);
+	cr_assert_eq(sfh_port_judge(PORT_PROFILE_RESPONSE_INVALID, 2, &err), -EPROTO);
+	cr_assert(strstr(err.text, "VF 2") && strstr(err.text, "not known"), "%s", err.text);
+	for (uint16_t bad = PORT_PROFILE_RESPONSE_BADSTATE; bad < 0x110; bad++)
+		cr_assert_eq(sfh_port_judge(bad, 2, NULL), -EPROTO);
+	cr_assert_eq(sfh_port_judge(0, 2, NULL), -EPROTO, "of 802.1Qbg, not ours");
+	cr_assert_eq(sfh_port_judge(UINT16_MAX, 2, NULL), -EPROTO);
+}
+
+Test(netlink, uuids)
+{
+	static const char *const bad[] = {"", "00112233-4455-6677-8899-aabbccddeef",
+					  "00112233-4455-6677-8899-aabbccddeeff0",
+					  "00112233445566778899aabbccddeeff    ",
+					  "00112233-4455-6677-8899-aabbccddee+f"};
+	uint8_t id[PORT_UUID_MAX];
+
+	for (size_t i = 0; i < SFH_ARRAY_SIZE(bad); i++)
+		cr_expect_eq(sfh_port_uuid(bad[i], id), -EINVAL, "'%s'", bad[i]);
+}
+
+Test(netlink, the_hosts_uuid)
+{
+	char dir[64], sysfs[80];
+	struct sfh_env env = {.sysfs = sysfs};
+	uint8_t id[PORT_UUID_MAX];
+
+	tree_init(dir);
+	(void)snprintf(sysfs, sizeof(sysfs), "%s/sys", dir);
+	cr_expect_eq(sfh_port_host_uuid(&env, id), -ENOENT);
+	tree_write(dir, "sys/class/dmi/id/product_uuid", "Not Settable\n");
+	cr_expect_eq(sfh_port_host_uuid(&env, id), -ENOENT);
+	tree_write(dir, "sys/class/dmi/id/product_uuid", "4c4c4544-0051-4a10-8039-b7c04f303258\n");
+	cr_expect_eq(sfh_port_host_uuid(&env, id), 0);
+	cr_expect_eq(id[15], 0x58);
+	tree_done(dir);
 }
