@@ -91,6 +91,35 @@ static int vf_set(void *ctx, int pf_ifindex, unsigned vf, unsigned what,
 	return sfh_nl_vf_set(a->nl, pf_ifindex, vf, what, cfg, err);
 }
 
+static int port_able(void *ctx, int pf_ifindex, struct sfh_error *err)
+{
+	struct sfh_agent *a = ctx;
+
+	return sfh_port_able(a->nl, pf_ifindex, err);
+}
+
+static int port_ask(void *ctx, int pf_ifindex, const struct sfh_lease *lease, uint8_t request,
+		    struct sfh_error *err)
+{
+	struct sfh_agent *a = ctx;
+	struct sfh_port_request req = { .vf = lease->vf, .request = request };
+
+	if (request != PORT_REQUEST_DISASSOCIATE) {
+		(void)sfh_strcpy(req.profile, sizeof(req.profile), lease->profile);
+		if (sfh_port_uuid(lease->domain, req.instance) < 0)
+			return sfh_err(err, -EINVAL, "'%s' is not a UUID", lease->domain);
+		req.has_host = sfh_port_host_uuid(&a->env, req.host) == 0;
+	}
+	return sfh_port_ask(a->nl, pf_ifindex, &req, err);
+}
+
+static int port_answer(void *ctx, int pf_ifindex, unsigned vf, uint8_t *request,
+		       struct sfh_error *err)
+{
+	(void)ctx;
+	return sfh_port_answer(pf_ifindex, vf, request, err);
+}
+
 static int match_driver(void *ctx, const struct sfh_ledger_pf *row)
 {
 	const char **want = ctx;
@@ -321,6 +350,9 @@ const struct sfh_kernel_ops sfh_agent_kernel_ops = {
 	.vf_check = vf_check,
 	.vf_get = vf_get,
 	.vf_set = vf_set,
+	.port_able = port_able,
+	.port_ask = port_ask,
+	.port_answer = port_answer,
 	.can_park = can_park,
 	.vf_hold = sfh_hold_vf,
 	.vf_loose = sfh_loose_vf,

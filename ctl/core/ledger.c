@@ -22,7 +22,7 @@ static const char ddl[] =
 	"  class TEXT NOT NULL, why TEXT NOT NULL, PRIMARY KEY (pf, vf));"
 	"CREATE TABLE leases (pf TEXT NOT NULL, vf INT NOT NULL, bdf TEXT NOT NULL UNIQUE,"
 	"  domain TEXT NOT NULL, mac TEXT NOT NULL, vlan INT NOT NULL, reserved INT NOT NULL,"
-	"  changed INT NOT NULL, refused INT NOT NULL,"
+	"  changed INT NOT NULL, refused INT NOT NULL, profile TEXT NOT NULL,"
 	"  orig_mac TEXT NOT NULL, orig_vlan INT NOT NULL, orig_qos INT NOT NULL,"
 	"  orig_proto INT NOT NULL, orig_spoofchk INT NOT NULL, orig_trust INT NOT NULL,"
 	"  orig_link_state INT NOT NULL, orig_min_tx INT NOT NULL, orig_max_tx INT NOT NULL,"
@@ -30,7 +30,7 @@ static const char ddl[] =
 	"CREATE TABLE pairs (domain TEXT NOT NULL, mac TEXT NOT NULL, domain_name TEXT NOT NULL,"
 	"  vlan INT NOT NULL, network TEXT NOT NULL, pf TEXT NOT NULL, pf_ifindex INT NOT NULL,"
 	"  standby TEXT NOT NULL, state TEXT NOT NULL, reason TEXT NOT NULL, vf_bdf TEXT NOT NULL,"
-	"  adopted INT NOT NULL, negotiated INT NOT NULL, held INT NOT NULL,"
+	"  adopted INT NOT NULL, negotiated INT NOT NULL, held INT NOT NULL, profile TEXT NOT NULL,"
 	"  PRIMARY KEY (domain, mac));"
 	"CREATE TABLE fdb (pf TEXT NOT NULL, mac TEXT NOT NULL, ifindex INT NOT NULL,"
 	"  state TEXT NOT NULL, why TEXT NOT NULL, PRIMARY KEY (pf, mac));";
@@ -304,9 +304,9 @@ int sfh_ledger_slots(struct sfh_ledger *l,
 #define LEASE_COLUMNS                                                                              \
 	"pf, vf, bdf, domain, mac, vlan, reserved, changed, refused, orig_mac, orig_vlan, "        \
 	"orig_qos, orig_proto, orig_spoofchk, orig_trust, orig_link_state, orig_min_tx, "          \
-	"orig_max_tx, orig_known"
+	"orig_max_tx, orig_known, profile"
 #define LEASE_INSERT                                                                               \
-	"INSERT INTO leases (" LEASE_COLUMNS ") VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
+	"INSERT INTO leases (" LEASE_COLUMNS ") VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
 /* Not REPLACE: that would remove whoever else has the MAC. */
 #define LEASE_UPSERT                                                                               \
 	LEASE_INSERT " ON CONFLICT (pf, vf) DO UPDATE SET bdf = excluded.bdf, "                    \
@@ -318,7 +318,7 @@ int sfh_ledger_slots(struct sfh_ledger *l,
 		     "orig_trust = excluded.orig_trust, "                                          \
 		     "orig_link_state = excluded.orig_link_state, "                                \
 		     "orig_min_tx = excluded.orig_min_tx, orig_max_tx = excluded.orig_max_tx, "    \
-		     "orig_known = excluded.orig_known"
+		     "orig_known = excluded.orig_known, profile = excluded.profile"
 
 static int lease_write(struct sfh_ledger *l, const char *sql, const struct sfh_lease *lease,
 		       struct sfh_error *err)
@@ -326,12 +326,12 @@ static int lease_write(struct sfh_ledger *l, const char *sql, const struct sfh_l
 	char bdf[SFH_BDF_STRLEN], mac[SFH_MAC_STRLEN], orig[SFH_MAC_STRLEN], who[SFH_MAC_STRLEN];
 	const struct sfh_vf_config *o = &lease->orig;
 	struct sfh_error why = { 0 };
-	int r = sfh_db_run(l->db, &why, sql, "sisssiiiisiiiiiilli", lease->pf, (int)lease->vf,
+	int r = sfh_db_run(l->db, &why, sql, "sisssiiiisiiiiiillis", lease->pf, (int)lease->vf,
 			   sfh_bdf_format(&lease->bdf, bdf), lease->domain,
 			   sfh_mac_format(&lease->mac, mac), lease->vlan, lease->reserved,
 			   (int)lease->changed, (int)lease->refused, sfh_mac_format(&o->mac, orig),
 			   o->vlan, o->qos, o->proto, o->spoofchk, o->trust, (int)o->link_state,
-			   (int64_t)o->min_tx, (int64_t)o->max_tx, (int)o->known);
+			   (int64_t)o->min_tx, (int64_t)o->max_tx, (int)o->known, lease->profile);
 
 	if (r == -EBUSY)
 		return sfh_err(err, -EBUSY, "VF %u of '%s', or %s in VLAN %u on it, has a lease already",
@@ -391,6 +391,7 @@ static int fill_lease(sqlite3_stmt *s, void *arg)
 	(void)sfh_mac_parse(text, &lease.mac);
 	sfh_db_text(s, 9, text, sizeof(text));
 	(void)sfh_mac_parse(text, &lease.orig.mac);
+	sfh_db_text(s, 19, lease.profile, sizeof(lease.profile));
 	return w->cb(w->ctx, &lease);
 }
 
@@ -407,11 +408,11 @@ int sfh_ledger_pair_put(struct sfh_ledger *l, const struct sfh_ledger_pair *row,
 	char mac[SFH_MAC_STRLEN];
 
 	return sfh_db_run(l->db, err,
-			  "INSERT OR REPLACE INTO pairs VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
-			  "sssississssiii", row->domain, sfh_mac_format(&row->mac, mac),
+			  "INSERT OR REPLACE INTO pairs VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+			  "sssississssiiis", row->domain, sfh_mac_format(&row->mac, mac),
 			  row->domain_name, row->vlan, row->network, row->pf, row->pf_ifindex,
 			  row->standby, row->state, row->reason, row->vf_bdf, row->adopted,
-			  row->negotiated, row->held);
+			  row->negotiated, row->held, row->profile);
 }
 
 int sfh_ledger_pair_del(struct sfh_ledger *l, const char *domain, const struct sfh_mac *mac,
@@ -450,6 +451,7 @@ static int fill_pair(sqlite3_stmt *s, void *arg)
 	sfh_db_text(s, 8, row.state, sizeof(row.state));
 	sfh_db_text(s, 9, row.reason, sizeof(row.reason));
 	sfh_db_text(s, 10, row.vf_bdf, sizeof(row.vf_bdf));
+	sfh_db_text(s, 14, row.profile, sizeof(row.profile));
 	return w->cb(w->ctx, &row);
 }
 

@@ -10,9 +10,10 @@
 #define SFH_CORE_LEDGER_H
 
 #include "ctl/core/netlink.h"
+#include "ctl/core/portprofile.h"
 #include "sfhybrid/util.h"
 
-#define SFH_LEDGER_SCHEMA 3
+#define SFH_LEDGER_SCHEMA 4
 #define SFH_NAME_MAX 256 /* network and domain names, with the terminator */
 #define SFH_UUID_STRLEN 37
 
@@ -125,6 +126,7 @@ struct sfh_lease {
 	bool reserved; /* for a guest that is still arriving */
 	unsigned changed; /* SFH_VF_…: what beside MAC and VLAN it is told, and gets back */
 	unsigned refused; /* of them, optional ones that the driver did not take */
+	char profile[SFH_PORT_PROFILE_SIZE]; /* "", or release disassociates it */
 	struct sfh_vf_config orig; /* what release puts back, but for the MAC */
 };
 
@@ -155,6 +157,7 @@ struct sfh_ledger_pair {
 	char vf_bdf[SFH_BDF_STRLEN]; /* "" without a VF */
 	int pf_ifindex;
 	bool adopted, negotiated, held;
+	char profile[SFH_PORT_PROFILE_SIZE]; /* for its VFs; "" if none */
 };
 int sfh_ledger_pair_put(struct sfh_ledger *l, const struct sfh_ledger_pair *row,
 			struct sfh_error *err);

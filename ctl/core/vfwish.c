@@ -58,6 +58,8 @@ unsigned sfh_vf_config_differs(const struct sfh_vf_config *is, const struct sfh_
 {
 	unsigned d = 0;
 
+	if (!(is->known & SFH_VF_MAC)) /* a driver that tells nothing: it is believed */
+		return 0;
 	if (!sfh_mac_equal(&is->mac, &want->mac))
 		d |= SFH_VF_MAC;
 	if (is->vlan != want->vlan)

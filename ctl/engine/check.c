@@ -222,8 +222,8 @@ static void check_vf(struct checker *c, const struct sfh_survey_pf *p, unsigned 
 		return;
 	}
 	row = pair_row(c->s, lease->domain, &lease->mac);
-	if (!row || !state_is(row, "vf"))
-		return;
+	if (!row || !state_is(row, "vf") || !(cfg->known & SFH_VF_MAC))
+		return; /* nothing to say, or a driver that tells nothing */
 	f.lease = *lease;
 	f.mac = lease->mac;
 	f.vlan = lease->vlan;

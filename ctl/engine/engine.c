@@ -194,6 +194,7 @@ void sfh_pair_save(struct sfh_engine *e, const struct sfh_pair *p)
 	(void)sfh_strcpy(row.reason, sizeof(row.reason), sfh_reason_name(p->reason));
 	if (p->has_lease)
 		sfh_bdf_format(&p->lease.bdf, row.vf_bdf);
+	(void)sfh_strcpy(row.profile, sizeof(row.profile), p->profile);
 	if (sfh_ledger_pair_put(e->ledger, &row, &err) < 0)
 		sfh_engine_log(e, LOG_WARNING, "the ledger misses %s: %s", p->domain_name, err.text);
 }
@@ -251,6 +252,7 @@ static void fill_place(struct sfh_pair *p, const struct sfh_engine_network *net,
 	p->barred = nic->barred;
 	p->bond = nic->bond;
 	p->mtu = nic->mtu;
+	(void)sfh_strcpy(p->profile, sizeof(p->profile), nic->profile);
 }
 
 static struct sfh_pair *pair_new(struct sfh_engine *e, const struct sfh_guest_desc *guest,
@@ -345,6 +347,10 @@ static void take_over(struct sfh_engine *e, struct sfh_pair *p, const struct sfh
 	}
 	/* A VF that is still parked was never proven: that goes on where it was. */
 	r = e->kernel->vf_get(e->kernel_ctx, p->pf_ifindex, p->lease.vf, &now, &err);
+	if (r == 0 && !(now.known & SFH_VF_MAC)) /* a driver that tells nothing */
+		now.mac = p->mac;
+	if (r == 0 && sfh_mac_equal(&now.mac, &p->mac))
+		sfh_port_resume(e, p);
 	if (r == 0 && now.vlan == SFH_PARK_VLAN) {
 		p->parked = true;
 		sfh_pair_prove(e, p);
@@ -743,6 +749,7 @@ uint64_t sfh_engine_next(const struct sfh_engine *e)
 		next = earliest(next, p->deadline_ns);
 		next = earliest(next, p->next_probe_ns);
 		next = earliest(next, p->retry_ns);
+		next = earliest(next, p->port_look_ns);
 		next = earliest(next, p->warm_wake_ns);
 	}
 	return next;
@@ -760,7 +767,9 @@ void sfh_engine_tick(struct sfh_engine *e)
 			p->next_probe_ns = now + SFH_PROBE_INTERVAL_MS * 1000000ull;
 			(void)e->kernel->probe(e->kernel_ctx, p);
 		}
-		if (p->retry_ns && p->retry_ns <= now) {
+		if (p->port_look_ns && p->port_look_ns <= now) {
+			sfh_port_look(e, p);
+		} else if (p->retry_ns && p->retry_ns <= now) {
 			p->retry_ns = 0;
 			sfh_pair_dispatch(e, p, SFH_EV_CONSIDER, NULL);
 		} else if (p->deadline_ns && p->deadline_ns <= now) {

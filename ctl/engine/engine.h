@@ -14,6 +14,8 @@
 #define SFH_LAND_RETRY_MS 500 /* libvirt still has its hands on an arriving guest */
 #define SFH_LEASE_RETRY_MS 200 /* the PF's driver said EAGAIN or EBUSY: a VF in reset */
 #define SFH_LEASE_TRIES 10
+#define SFH_PORT_LOOK_MS 100 /* has the switch answered by now? */
+#define SFH_PORT_DEADLINE_MS 10000 /* of the whole association; libvirt's, too */
 #define SFH_ADDRESS_RETRY_MS 2000 /* has the guest shown an address by now? */
 #define SFH_MEMORY_RETRY_MS 30000 /* the host could not spare the guest's memory */
 #define SFH_ADDRESS_WAIT_MS 2000 /* for the guest to show an address before the plug */
@@ -66,6 +68,7 @@ struct sfh_guest_nic {
 	enum sfh_standby_kind kind;
 	bool adopted;
 	bool bond;    /* the guest bonds the legs itself: STANDBY is not waited for */
+	char profile[SFH_PORT_PROFILE_SIZE]; /* 802.1Qbh; "" if none */
 	unsigned mtu; /* of the NIC; 0: not said */
 	bool has_vf; /* its VF is in the live XML */
 	struct sfh_bdf vf;
@@ -156,7 +159,8 @@ void sfh_engine_tick(struct sfh_engine *e);
 
 /* --- for the engine's own files ------------------------------------------------------------------ */
 /* pool.c: a free VF of the pair's PF gets a row in the ledger (`reserved`) and is
- * programmed: the MAC, parked if the NIC can. -ENOSPC: none is free. */
+ * programmed: the MAC, parked if the NIC can. -ENOSPC: none is free. With a port profile
+ * whose answer is not there yet, port_look_ns is set. */
 int sfh_pool_lease(struct sfh_engine *e, struct sfh_pair *p, struct sfh_error *err);
 /* Whether a lease could be had: 0, or -ENOSPC and a sentence. */
 int sfh_pool_peek(struct sfh_engine *e, const char *pf, struct sfh_error *err);
@@ -176,6 +180,23 @@ void sfh_pool_release(struct sfh_engine *e, struct sfh_pair *p);
 /* The same for a row whose pair is gone. */
 int sfh_pool_end(struct sfh_engine *e, int pf_ifindex, const struct sfh_lease *lease,
 		 struct sfh_error *err);
+/* portprofile.c: asks for the port profile of the pair's lease. 0: it has it; -EINPROGRESS: the
+ * pair's port_look_ns says when to look again. */
+int sfh_port_begin(struct sfh_engine *e, struct sfh_pair *p, const struct sfh_lease *lease,
+		   struct sfh_error *err);
+int sfh_port_go_on(struct sfh_engine *e, struct sfh_pair *p, const struct sfh_lease *lease,
+		   struct sfh_error *err);
+/* Of a VF that the guest has: one that is refused is followed by PORT_REFUSED. */
+int sfh_port_again(struct sfh_engine *e, struct sfh_pair *p, struct sfh_error *err);
+/* Of a VF that was found with its guest. */
+void sfh_port_resume(struct sfh_engine *e, struct sfh_pair *p);
+/* Takes it off a VF, if its lease says that it may have one. */
+int sfh_port_end(struct sfh_engine *e, int pf_ifindex, const struct sfh_lease *lease,
+		 struct sfh_error *err);
+/* Nobody waits for an answer any more. */
+void sfh_port_forget(struct sfh_pair *p);
+/* port_look_ns has come: PORT_TAKEN, PORT_REFUSED, or nothing yet. */
+void sfh_port_look(struct sfh_engine *e, struct sfh_pair *p);
 int sfh_pool_unpark(struct sfh_engine *e, struct sfh_pair *p, struct sfh_error *err);
 /* A VF became free on `pf` by somebody else's doing: wakes a pair that waits for
  * one, and the PF is looked at again before the next lease. */

@@ -38,6 +38,13 @@ struct sfh_kernel_ops {
 		      struct sfh_error *err);
 	int (*vf_set)(void *ctx, int pf_ifindex, unsigned vf, unsigned what,
 		      const struct sfh_vf_config *cfg, struct sfh_error *err);
+	/* 802.1Qbh (ctl/core/portprofile.h): whether the driver knows of it at all, a request for
+	 * the VF of a lease, and what became of it. May be NULL, all three: none does. */
+	int (*port_able)(void *ctx, int pf_ifindex, struct sfh_error *err);
+	int (*port_ask)(void *ctx, int pf_ifindex, const struct sfh_lease *lease, uint8_t request,
+			struct sfh_error *err);
+	int (*port_answer)(void *ctx, int pf_ifindex, unsigned vf, uint8_t *request,
+			   struct sfh_error *err);
 	/* True if the PF's driver lets a VF be parked in a VLAN (ctl/core/nic). */
 	bool (*can_park)(void *ctx, const char *pf);
 	/* Keeps a VF from being opened by anybody, until it is let loose. -EBUSY: somebody

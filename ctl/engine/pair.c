@@ -155,6 +155,8 @@ static enum sfh_reason why_not(struct sfh_engine *e, struct sfh_pair *p)
 		return SFH_REASON_POLICY_NEVER;
 	if (p->barred)
 		return p->barred;
+	if (p->port_refused)
+		return SFH_REASON_PORT_PROFILE;
 	if (!mtu_fits(e, p))
 		return SFH_REASON_MTU_MISMATCH;
 	if (!p->adopted)
@@ -211,16 +213,33 @@ static void plug(struct sfh_engine *e, struct sfh_pair *p)
 		sfh_pair_dispatch(e, p, SFH_EV_PLUG_FAILED, strerrordesc_np(-r));
 }
 
+static void act_leased(struct sfh_engine *e, struct sfh_pair *p, const char *why)
+{
+	(void)why;
+	sfh_bdf_format(&p->lease.bdf, p->sw.vf_bdf);
+	enter(e, p, SFH_PAIR_PLUGGING, 0); /* the worker always answers */
+	plug(e, p);
+}
+
+static void lease_refused(struct sfh_engine *e, struct sfh_pair *p, enum sfh_reason reason,
+			  const char *why)
+{
+	sfh_pool_release(e, p);
+	switch_end(e, p, why);
+	rest_on_standby(e, p, reason, why);
+	sfh_pool_freed(e, p->pf); /* another guest may have what this one was refused */
+}
+
 static void try_lease(struct sfh_engine *e, struct sfh_pair *p, const char *why)
 {
 	struct sfh_error err = { 0 };
 	int r = sfh_pool_lease(e, p, &err);
 
 	(void)why;
+	if (r == 0 && p->port_look_ns)
+		return; /* the switch has the word: PORT_TAKEN, PORT_REFUSED */
 	if (r == 0) {
-		sfh_bdf_format(&p->lease.bdf, p->sw.vf_bdf);
-		enter(e, p, SFH_PAIR_PLUGGING, 0); /* the worker always answers */
-		plug(e, p);
+		act_leased(e, p, NULL);
 		return;
 	}
 	if ((r == -EAGAIN || (r == -EBUSY && p->has_lease)) && ++p->lease_tries < SFH_LEASE_TRIES) {
@@ -232,10 +251,14 @@ static void try_lease(struct sfh_engine *e, struct sfh_pair *p, const char *why)
 		rest_on_standby(e, p, SFH_REASON_NO_FREE_VF, NULL);
 		return;
 	}
-	sfh_pool_release(e, p);
-	switch_end(e, p, err.text);
-	rest_on_standby(e, p, SFH_REASON_VF_REFUSED, err.text);
-	sfh_pool_freed(e, p->pf); /* another guest may have what this one was refused */
+	lease_refused(e, p, p->port_refused ? SFH_REASON_PORT_PROFILE : SFH_REASON_VF_REFUSED,
+		      err.text);
+}
+
+static void act_port_refused(struct sfh_engine *e, struct sfh_pair *p, const char *why)
+{
+	p->port_refused = true;
+	lease_refused(e, p, SFH_REASON_PORT_PROFILE, why);
 }
 
 /* A pair that flaps is left in peace for a while. What a person asks for is not
@@ -298,7 +321,7 @@ static void act_negotiated(struct sfh_engine *e, struct sfh_pair *p, const char 
 	(void)why;
 	p->negotiated = true;
 	p->no_driver = false;
-	p->vf_refused = false;
+	p->vf_refused = p->port_refused = false;
 	p->wants_address = false;
 	sfh_pair_save(e, p); /* it is said once: the next agent must know */
 	consider(e, p, NULL);
@@ -329,7 +352,7 @@ static void act_accelerate(struct sfh_engine *e, struct sfh_pair *p, const char 
 {
 	p->held = false;
 	p->no_driver = false;
-	p->vf_refused = false;
+	p->vf_refused = p->port_refused = false;
 	p->wants_address = false;
 	ask_negotiated(e, p);
 	consider(e, p, why ? why : "request");
@@ -448,6 +471,14 @@ static void unplug(struct sfh_engine *e, struct sfh_pair *p, const char *cause)
 	r = e->hv->unplug(e->hv_ctx, p);
 	if (r < 0)
 		sfh_pair_dispatch(e, p, SFH_EV_UNPLUG_FAILED, strerrordesc_np(-r));
+}
+
+/* The guest kept its VF or got it back, and the switch does not take it again. */
+static void act_port_lost(struct sfh_engine *e, struct sfh_pair *p, const char *why)
+{
+	sfh_engine_log(e, LOG_WARNING, "%s: off its VF: %s", p->domain_name, why ? why : "");
+	p->port_refused = true;
+	unplug(e, p, sfh_reason_name(SFH_REASON_PORT_PROFILE));
 }
 
 static void act_hold(struct sfh_engine *e, struct sfh_pair *p, const char *why)
@@ -892,6 +923,8 @@ static const struct sfh_transition table[] = {
 	ROW(STANDBY, STOPPED, act_gone, "steering removed"),
 
 	ROW(LEASING, CONSIDER, try_lease, "again: -> plugging, or standby with a reason"),
+	ROW(LEASING, PORT_TAKEN, act_leased, "-> plugging"),
+	ROW(LEASING, PORT_REFUSED, act_port_refused, "VF freed; -> standby, port-profile"),
 	ROW(LEASING, HOLD, act_hold_later, "after this switch"),
 	ROW(LEASING, ACCELERATE, act_accelerate_later, "takes back a hold"),
 	ROW(LEASING, LEAVE, act_leave_later, "after this switch"),
@@ -911,6 +944,7 @@ static const struct sfh_transition table[] = {
 
 	ROW(PROVING, PROOF, act_proof, "unpark, disarm; -> vf"),
 	ROW(PROVING, DEADLINE, act_no_proof, "-> unplugging, no-vf-driver"),
+	ROW(PROVING, PORT_REFUSED, act_port_lost, "-> unplugging, port-profile"),
 	ROW(PROVING, HOLD, act_hold, "-> unplugging"),
 	ROW(PROVING, LEAVE, act_leave_vf, "-> unplugging, then leaving"),
 	ROW(PROVING, YIELD, act_yield, "-> yielding"),
@@ -918,6 +952,7 @@ static const struct sfh_transition table[] = {
 	ROW(PROVING, NIC_REMOVED, act_nic_removed, "-> unplugging, then gone"),
 	ROW(PROVING, STOPPED, act_gone, "VF freed, steering removed"),
 
+	ROW(VF, PORT_REFUSED, act_port_lost, "-> unplugging, port-profile"),
 	ROW(VF, HOLD, act_hold, "-> unplugging"),
 	ROW(VF, LEAVE, act_leave_vf, "-> unplugging, then leaving"),
 	ROW(VF, YIELD, act_yield, "-> yielding"),

@@ -37,6 +37,8 @@ enum sfh_pair_state {
 	X(ACCELERATE, "accelerate", "user")                                                        \
 	X(HOLD, "hold", "user, or `down --force`")                                                 \
 	X(LEAVE, "leave", "migrate: Begin")                                                        \
+	X(PORT_TAKEN, "port-taken", "timer: the switch took the VF's port profile")                \
+	X(PORT_REFUSED, "port-refused", "timer: it did not, or not in time")                       \
 	X(PLUGGED, "plugged", "worker: libvirt attached the VF")                                   \
 	X(PLUG_FAILED, "plug-failed", "worker: libvirt or QEMU refused the VF")                    \
 	X(NO_PORT, "no-port", "worker: there is no PCIe port to plug the VF into")                 \
@@ -87,6 +89,7 @@ struct sfh_pair {
 	enum sfh_reason barred;	 /* NONE, or why this NIC can never have a VF */
 	bool bond;		 /* the guest bonds the legs itself: VF without teaming */
 	bool proven;		 /* its VF was seen to carry frames, since it was plugged */
+	char profile[SFH_PORT_PROFILE_SIZE]; /* 802.1Qbh, for its VF; "" if none */
 	unsigned mtu;		 /* of the NIC; 0: not said */
 
 	enum sfh_pair_state state;
@@ -101,6 +104,7 @@ struct sfh_pair {
 	bool let_go;		 /* in UNPLUGGING: it spoke on its standby leg, the MAC is zero */
 	bool nic_removed;	 /* its NIC is gone; the pair goes with the VF */
 	bool vf_refused;	 /* the driver refused to unpark; until asked again */
+	bool port_refused;	 /* driver or switch refused the port profile; likewise */
 	bool filtered;		 /* its address was put into the PF's own filter */
 	bool leaving;		 /* an outgoing migration waits for this pair */
 	bool yielded;		 /* it leaves by libvirt's doing, not by ours */
@@ -109,6 +113,9 @@ struct sfh_pair {
 	bool has_lease;
 	bool parked; /* the VF sits in the parking VLAN */
 	struct sfh_lease lease;
+	uint8_t port_request;	 /* PORT_REQUEST_… that waits for its answer; 0: none */
+	uint64_t port_until_ns;	 /* how long for */
+	uint64_t port_look_ns;	 /* when to look; 0: nothing is asked */
 	uint64_t deadline_ns;	 /* 0: none; CLOCK_MONOTONIC */
 	uint64_t next_probe_ns;	 /* 0: not probing */
 	uint64_t retry_ns;	 /* when to consider again; 0: only on an event */

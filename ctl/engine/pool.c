@@ -20,10 +20,30 @@ static const struct sfh_mac zero_mac;
 
 /* --- telling a VF --------------------------------------------------------------------- */
 
+/* A driver that knows no VLANs of VFs, and tells none, has none to take off. */
+static bool has_no_vlans(struct sfh_engine *e, int ifindex, unsigned vf, unsigned what,
+			 const struct sfh_vf_config *cfg)
+{
+	struct sfh_vf_config now;
+
+	return (what & SFH_VF_VLAN_PARTS) == SFH_VF_VLAN && !cfg->vlan &&
+	       e->kernel->vf_get(e->kernel_ctx, ifindex, vf, &now, NULL) == 0 &&
+	       !(now.known & SFH_VF_VLAN);
+}
+
 static int set_vf(struct sfh_engine *e, int ifindex, unsigned vf, unsigned what,
 		  const struct sfh_vf_config *cfg, struct sfh_error *err)
 {
-	int r = e->kernel->vf_set(e->kernel_ctx, ifindex, vf, what, cfg, err);
+	struct sfh_error why = { 0 };
+	int r = e->kernel->vf_set(e->kernel_ctx, ifindex, vf, what, cfg, &why);
+
+	if (r == -EOPNOTSUPP && has_no_vlans(e, ifindex, vf, what, cfg)) {
+		what &= ~SFH_VF_VLAN;
+		why.code = 0;
+		r = what ? e->kernel->vf_set(e->kernel_ctx, ifindex, vf, what, cfg, &why) : 0;
+	}
+	if (r < 0)
+		(void)sfh_err(err, r, "%s", why.text);
 
 	/* -EBUSY is the ledger's word for a VF that is taken; a driver's means later. */
 	return r == -EBUSY ? -EAGAIN : r;
@@ -35,7 +55,7 @@ static bool tagged_otherwise(const struct sfh_vf_config *cfg)
 }
 
 /* MAC zero, and the VLAN as it was. */
-static int quiet(struct sfh_engine *e, int ifindex, const struct sfh_lease *lease,
+static int silence(struct sfh_engine *e, int ifindex, const struct sfh_lease *lease,
 		 struct sfh_error *err)
 {
 	struct sfh_vf_config back = lease->orig;
@@ -47,6 +67,17 @@ static int quiet(struct sfh_engine *e, int ifindex, const struct sfh_lease *leas
 	if (tagged_otherwise(&back))
 		what |= SFH_VF_PROTO;
 	return set_vf(e, ifindex, lease->vf, what, &back, err);
+}
+
+/* The VF has its port profile while it has the MAC. One failure does not keep the other
+ * half back. */
+static int quiet(struct sfh_engine *e, int ifindex, const struct sfh_lease *lease,
+		 struct sfh_error *err)
+{
+	int r = sfh_port_end(e, ifindex, lease, err);
+	int q = silence(e, ifindex, lease, r < 0 ? NULL : err);
+
+	return r < 0 ? r : q;
 }
 
 /* What release puts back where the driver never said what it was before. */
@@ -153,9 +184,24 @@ static int undo_row_again(void *ctx)
 static int undo_program(void *ctx)
 {
 	struct lease_change *c = ctx;
-	int r = quiet(c->e, c->p->pf_ifindex, &c->lease, NULL);
+	int r = silence(c->e, c->p->pf_ifindex, &c->lease, NULL);
 
 	c->dirty |= r < 0;
+	return r;
+}
+
+/* Most drivers know nothing of port profiles: that is asked before the VF is touched. */
+static int step_port_able(void *ctx, struct sfh_error *err)
+{
+	struct lease_change *c = ctx;
+	int r;
+
+	if (!c->lease.profile[0])
+		return 0;
+	r = c->e->kernel->port_able
+		    ? c->e->kernel->port_able(c->e->kernel_ctx, c->p->pf_ifindex, err)
+		    : sfh_err(err, -EOPNOTSUPP, "port profiles are not supported");
+	c->p->port_refused = r == -EOPNOTSUPP;
 	return r;
 }
 
@@ -252,6 +298,29 @@ static int step_optional(void *ctx, struct sfh_error *err)
 	return c->lease.refused ? sfh_ledger_lease_update(c->e->ledger, &c->lease, err) : 0;
 }
 
+static int undo_port(void *ctx)
+{
+	struct lease_change *c = ctx;
+	int r = sfh_port_end(c->e, c->p->pf_ifindex, &c->lease, NULL);
+
+	sfh_port_forget(c->p);
+	c->dirty |= r < 0;
+	return r;
+}
+
+/* After everything else: with it the port is the guest's. The answer may come later. */
+static int step_port(void *ctx, struct sfh_error *err)
+{
+	struct lease_change *c = ctx;
+	int r = sfh_port_begin(c->e, c->p, &c->lease, err);
+
+	if (r == 0 || r == -EINPROGRESS)
+		return 0;
+	(void)undo_port(c); /* it may be half a one */
+	c->p->port_refused = r != -EAGAIN;
+	return r;
+}
+
 static int step_read_back(void *ctx, struct sfh_error *err)
 {
 	struct lease_change *c = ctx;
@@ -273,10 +342,13 @@ static int step_read_back(void *ctx, struct sfh_error *err)
 }
 
 #define PROGRAM_STEPS                                                                              \
-	{ "give the VF its VLAN", step_try_vlan, undo_try_vlan },                                  \
+	{ "give the VF its port profile", step_port_able, NULL },                                  \
+		{ "give the VF its VLAN", step_try_vlan, undo_try_vlan },                          \
 		{ "program the VF", step_program, undo_program },                                  \
 		{ "program the VF", step_required, undo_extras },                                  \
-		{ "program the VF", step_optional, NULL }, { "read the VF back", step_read_back, NULL }
+		{ "program the VF", step_optional, NULL },                                         \
+		{ "give the VF its port profile", step_port, undo_port },                          \
+		{ "read the VF back", step_read_back, NULL }
 
 static const struct sfh_step lease_steps[] = {
 	{ "read the VF's settings", step_save, NULL },
@@ -444,6 +516,7 @@ static int begin_lease(struct sfh_engine *e, struct sfh_pair *p, bool reserved,
 					      .reserved = reserved, .changed = p->wish.what };
 		(void)sfh_strcpy(c.lease.pf, sizeof(c.lease.pf), p->pf);
 		(void)sfh_strcpy(c.lease.domain, sizeof(c.lease.domain), p->domain);
+		(void)sfh_strcpy(c.lease.profile, sizeof(c.lease.profile), p->profile);
 		r = sfh_steps_run(lease_steps, reserved ? RESERVE_STEPS : SFH_ARRAY_SIZE(lease_steps),
 				  &c, &why);
 		if (r == 0) {
@@ -520,6 +593,7 @@ int sfh_pool_lease(struct sfh_engine *e, struct sfh_pair *p, struct sfh_error *e
 	c.lease.reserved = false;
 	c.lease.changed = p->wish.what;
 	c.lease.refused = 0;
+	(void)sfh_strcpy(c.lease.profile, sizeof(c.lease.profile), p->profile);
 	r = sfh_steps_run(again_steps, SFH_ARRAY_SIZE(again_steps), &c, err);
 	if (r == 0) {
 		struct sfh_inventory *inv = sfh_inventory_find(e, p->pf);
@@ -530,6 +604,7 @@ int sfh_pool_lease(struct sfh_engine *e, struct sfh_pair *p, struct sfh_error *e
 	} else if (c.dirty) { /* it has to be cleaned when it is released */
 		p->lease.reserved = false;
 		p->lease.changed = c.lease.changed;
+		(void)sfh_strcpy(p->lease.profile, sizeof(p->lease.profile), c.lease.profile);
 	}
 	return r;
 }
@@ -579,6 +654,7 @@ int sfh_pool_quiet(struct sfh_engine *e, struct sfh_pair *p, struct sfh_error *e
 
 	if (!p->has_lease || p->lease.reserved)
 		return 0;
+	sfh_port_forget(p);
 	r = quiet(e, p->pf_ifindex, &p->lease, err);
 	if (r == 0)
 		p->parked = false;
@@ -589,9 +665,13 @@ int sfh_pool_unquiet(struct sfh_engine *e, struct sfh_pair *p, struct sfh_error 
 {
 	struct sfh_vf_config cfg;
 	unsigned what = SFH_VF_MAC | final_vlan(p, &cfg);
+	int r;
 
+	if (!p->has_lease)
+		return 0;
 	cfg.mac = p->mac;
-	return p->has_lease ? set_vf(e, p->pf_ifindex, p->lease.vf, what, &cfg, err) : 0;
+	r = set_vf(e, p->pf_ifindex, p->lease.vf, what, &cfg, err);
+	return r < 0 ? r : sfh_port_again(e, p, err);
 }
 
 int sfh_pool_adopt(struct sfh_engine *e, struct sfh_pair *p, const struct sfh_bdf *vf,
@@ -608,6 +688,7 @@ int sfh_pool_adopt(struct sfh_engine *e, struct sfh_pair *p, const struct sfh_bd
 		lease.vf = v;
 		(void)sfh_strcpy(lease.pf, sizeof(lease.pf), p->pf);
 		(void)sfh_strcpy(lease.domain, sizeof(lease.domain), p->domain);
+		(void)sfh_strcpy(lease.profile, sizeof(lease.profile), p->profile);
 		r = sfh_ledger_lease_add(e->ledger, &lease, err);
 		if (r == 0) {
 			inv->slots[v].why[0] = '\0';
@@ -681,6 +762,7 @@ void sfh_pool_release(struct sfh_engine *e, struct sfh_pair *p)
 	if (!p->has_lease)
 		return;
 	p->has_lease = p->parked = false;
+	sfh_port_forget(p);
 	/* The row stays: a VF with a MAC and no lease is what must not be. */
 	if (sfh_pool_end(e, p->pf_ifindex, &p->lease, &err) < 0)
 		sfh_engine_log(e, LOG_ERR, "VF %u of '%s' keeps its lease: %s", p->lease.vf,

@@ -163,6 +163,8 @@ void fake_heal(struct fake *f)
 	memset(f->fail, 0, sizeof(f->fail));
 	f->lie = f->partial = false;
 	f->refuse = f->deaf = 0;
+	f->port_unable = false;
+	f->port_delay = f->port_says = 0;
 }
 
 static int verdict(struct fake *f, enum fake_op op)
@@ -282,6 +284,56 @@ static int k_vf_set(void *ctx, int ifindex, unsigned vf, unsigned what,
 	}
 	sfh_vf_config_copy(&pf->vf[vf], cfg, what & ~f->deaf);
 	return 0;
+}
+
+static int k_port_able(void *ctx, int ifindex, struct sfh_error *err)
+{
+	struct fake *f = ctx;
+
+	(void)ifindex;
+	return f->port_unable ? sfh_err(err, -EOPNOTSUPP, "the fake knows no port profiles") : 0;
+}
+
+/* As enic: what a VF has is gone with the next request, and comes with the request. */
+static int k_port_ask(void *ctx, int ifindex, const struct sfh_lease *lease, uint8_t request,
+		      struct sfh_error *err)
+{
+	static const char *const names[] = { "preassociate", "preassociate", "associate",
+					     "disassociate" };
+	struct fake *f = ctx;
+	struct fake_pf *pf = pf_by_ifindex(f, ifindex);
+
+	record(f, "port %d %u %s %s", ifindex, lease->vf, names[request], lease->profile);
+	if (!pf || lease->vf >= pf->nvfs)
+		return sfh_err(err, -ENODEV, "no VF %u on %d", lease->vf, ifindex);
+	VERDICT(f, OP_PORT_ASK, err);
+	if (f->port_unable)
+		return sfh_err(err, -EOPNOTSUPP, "the fake knows no port profiles");
+	if (request != PORT_REQUEST_DISASSOCIATE && sfh_mac_is_zero(&pf->vf[lease->vf].mac))
+		return sfh_err(err, -EINVAL, "a VF without a MAC is associated");
+	pf->port[lease->vf].request = request;
+	(void)sfh_strcpy(pf->port[lease->vf].profile, sizeof(pf->port[0].profile),
+			 request == PORT_REQUEST_DISASSOCIATE ? "" : lease->profile);
+	return 0;
+}
+
+static int k_port_answer(void *ctx, int ifindex, unsigned vf, uint8_t *request,
+			 struct sfh_error *err)
+{
+	struct fake *f = ctx;
+	const struct fake_pf *pf = pf_by_ifindex(f, ifindex);
+
+	VERDICT(f, OP_PORT_ANSWER, err);
+	if (!pf || vf >= pf->nvfs || !pf->port[vf].request)
+		return sfh_err(err, -ENODATA, "VF %u was not asked anything", vf);
+	*request = pf->port[vf].request;
+	if (*request == PORT_REQUEST_DISASSOCIATE)
+		return 0;
+	if (f->port_delay) {
+		f->port_delay -= f->port_delay > 0;
+		return -EINPROGRESS;
+	}
+	return f->port_says ? sfh_port_judge(f->port_says, vf, err) : 0;
 }
 
 static bool k_can_park(void *ctx, const char *name)
@@ -503,6 +555,9 @@ static const struct sfh_kernel_ops kernel_ops = {
 	.vf_check = k_vf_check,
 	.vf_get = k_vf_get,
 	.vf_set = k_vf_set,
+	.port_able = k_port_able,
+	.port_ask = k_port_ask,
+	.port_answer = k_port_answer,
 	.can_park = k_can_park,
 	.standby_attach = k_standby_attach,
 	.stage = k_stage,
@@ -898,6 +953,10 @@ void fake_assert_nothing_left(const struct fake *f)
 	for (unsigned pf = 0; pf < FAKE_PFS; pf++)
 		for (unsigned vf = 0; vf < f->pf[pf].nvfs; vf++)
 			cr_expect_str_eq(fake_vf(f, pf, vf), ZEROED, "VF %u of pf%u", vf, pf);
+	for (unsigned pf = 0; pf < FAKE_PFS; pf++)
+		for (unsigned vf = 0; vf < f->pf[pf].nvfs; vf++)
+			cr_expect_str_eq(f->pf[pf].port[vf].profile, "",
+					 "VF %u of pf%u has a port profile", vf, pf);
 	cr_expect_eq(fake_leases(f), 0, "a lease is left");
 	cr_expect_eq(fake_entries(f), 0, "a steering entry is left");
 	cr_expect_eq(fake_rows(f), 0, "the ledger still shows a pair");

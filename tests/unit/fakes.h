@@ -41,6 +41,8 @@ enum fake_op {
 	OP_WANT_PROOF,
 	OP_PROBE,
 	OP_VF_HOLD,
+	OP_PORT_ASK,
+	OP_PORT_ANSWER,
 	OP_PLUG,
 	OP_UNPLUG,
 	OP_MIGRATE,
@@ -55,6 +57,10 @@ struct fake_pf {
 	bool can_park;
 	struct sfh_vf_config vf[FAKE_VFS];
 	char why_not[FAKE_VFS][48];
+	struct {
+		char profile[SFH_PORT_PROFILE_SIZE]; /* "": not associated */
+		uint8_t request; /* the latest */
+	} port[FAKE_VFS];
 };
 
 /* One steering entry, as BPF's maps would hold it. */
@@ -87,6 +93,9 @@ struct fake {
 	unsigned probe_interval_ms; /* of network "blue", likewise; 0: its standby legs are not probed */
 	enum sfh_cold cold; /* what became of a probe of a standby leg; NONE: it arrived */
 	unsigned landing; /* of network "blue", from the next start of the engine on */
+	bool port_unable;   /* the driver knows no port profiles */
+	int port_delay;	    /* so many looks before the switch answers; -1: it never does */
+	uint16_t port_says; /* PORT_PROFILE_RESPONSE_…; 0: success */
 	bool partial; /* a vf_set that fails has written the MAC, as do_setvfinfo() does */
 
 	char *calls; /* one line each, in order */

@@ -41,6 +41,8 @@ static void world_init(struct world *w)
 	w->pf.num_vfs = 3;
 	w->pf.vfs = w->vfs;
 	w->pf.generation = 42;
+	for (size_t i = 0; i < SFH_ARRAY_SIZE(w->cfg); i++)
+		w->cfg[i].known = SFH_VF_MAC | SFH_VF_VLAN;
 	w->cfg[1].mac = guest_mac;
 	strcpy(w->spf.row.dev, "pf0");
 	strcpy(w->spf.row.network, "blue");

@@ -215,6 +215,46 @@ static void handed_on(struct world *w)
 		plugged(w, g);
 }
 
+/* --- with a port profile, whose switch answers late ---------------------------------------- */
+
+static void profiles(struct world *w)
+{
+	w->guest[0].profile = w->guest[1].profile = true;
+	w->f->port_delay = 3;
+}
+
+static void lease_profile(struct world *w)
+{
+	world_start(w, &w->guest[1], false);
+	talk(w, 1);
+	event(w, 1, SFH_EV_NEGOTIATED);
+	world_sleep(w, 1000);
+	plugged(w, 1);
+}
+
+static void profile_before(struct world *w)
+{
+	profiles(w);
+	lease_profile(w);
+}
+
+static void keeps_it_slowly(struct world *w)
+{
+	keeps_it(w);
+	world_sleep(w, 1000);
+}
+
+static void stop_profile(struct world *w)
+{
+	world_stop(w, &w->guest[1], true);
+}
+
+static void switch_refuses(struct world *w)
+{
+	w->f->port_says = PORT_PROFILE_RESPONSE_INVALID;
+	lease_profile(w);
+}
+
 static const struct story stories[] = {
 	{ "lease two NICs", nothing, lease_0, true, 0 },
 	{ "lease with settings", nothing, lease_1, true, 1 },
@@ -230,6 +270,13 @@ static const struct story stories[] = {
 	{ "take over", a_dead_agent, take_over, true, 0 },
 	{ "look at the PFs", nothing, look_at_the_pfs, true, 1 },
 	{ "handed on", three_for_two, handed_on, true, 0 },
+	{ "lease with a port profile", profiles, lease_profile, true, 0 },
+	{ "a port profile without parking", profiles, lease_profile, false, 0 },
+	{ "the switch refuses the port profile", profiles, switch_refuses, true, 0 },
+	{ "release with a port profile", profile_before, release_1, true, 0 },
+	{ "the guest keeps VF and port profile", profile_before, keeps_it_slowly, true, 0 },
+	{ "stop with a port profile", profile_before, stop_profile, true, 0 },
+	{ "migrate in vain with a port profile", profile_before, migrate_1_in_vain, true, 0 },
 };
 
 /* --- killed at the n'th boundary ----------------------------------------------------------- */
@@ -287,6 +334,8 @@ static bool killed_at(const struct story *s, unsigned n, bool well)
 	for (unsigned g = 0; g < WORLD_GUESTS; g++)
 		if (w.guest[g].life == GUEST_DEVICES)
 			world_devices(&w, &w.guest[g]);
+	w.f->port_delay = 0;
+	world_sleep(&w, 1);
 	bad = world_check(&w);
 	cr_assert_null(bad, "%s, killed at %u, libvirt's work %s: %s", s->name, n,
 		       well ? "done" : "undone", bad);

@@ -38,6 +38,7 @@ static struct sfh_lease lease(const char *pf, unsigned vf, const struct sfh_mac 
 
 	(void)strcpy(ret.pf, pf);
 	(void)strcpy(ret.domain, GUEST);
+	(void)strcpy(ret.profile, vlan ? "tenants 'a'; --" : "");
 	return ret;
 }
 
@@ -136,6 +137,7 @@ static void lease_is(const struct sfh_lease *got, const struct sfh_lease *want)
 	cr_expect_eq(got->orig.vlan, want->orig.vlan);
 	cr_expect_eq(got->orig.spoofchk, want->orig.spoofchk);
 	cr_expect_eq(got->orig.trust, want->orig.trust);
+	cr_expect_str_eq(got->profile, want->profile);
 }
 
 Test(ledger, every_field_of_a_lease)
@@ -327,6 +329,7 @@ static void pair_round_trip(const struct sfh_ledger_pair *a)
 	cr_expect_eq(b->pf_ifindex, a->pf_ifindex);
 	cr_expect_eq(b->adopted, a->adopted);
 	cr_expect_eq(b->negotiated, a->negotiated);
+	cr_expect_str_eq(b->profile, a->profile);
 	cr_expect_eq(b->held, a->held);
 }
 
@@ -342,6 +345,7 @@ Test(ledger, every_field_of_a_pair)
 	for (int flag = 0; flag < 3; flag++) {
 		a.adopted = flag == 0;
 		a.negotiated = flag == 1;
+		(void)strcpy(a.profile, flag == 1 ? "tenants" : "");
 		a.held = flag == 2;
 		pair_round_trip(&a);
 	}

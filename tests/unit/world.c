@@ -100,6 +100,29 @@ static int w_vf_set(void *ctx, int ifindex, unsigned vf, unsigned what,
 	return r;
 }
 
+static int w_port_ask(void *ctx, int ifindex, const struct sfh_lease *lease, uint8_t request,
+		      struct sfh_error *err)
+{
+	int r;
+
+	boundary();
+	r = kernel->port_ask(ctx, ifindex, lease, request, err);
+	if (r < 0)
+		world->refused[ifindex - 100][lease->vf] = true;
+	boundary();
+	return r;
+}
+
+static int w_port_answer(void *ctx, int ifindex, unsigned vf, uint8_t *request,
+			 struct sfh_error *err)
+{
+	int r = kernel->port_answer(ctx, ifindex, vf, request, err);
+
+	if (r < 0 && r != -EINPROGRESS)
+		world->refused[ifindex - 100][vf] = true;
+	return r;
+}
+
 static int w_standby_attach(void *ctx, struct sfh_pair *p, struct sfh_error *err)
 {
 	boundary();
@@ -237,6 +260,8 @@ static void watch(struct fake *f)
 	watched_kernel.vf_list = w_vf_list;
 	watched_kernel.vf_get = w_vf_get;
 	watched_kernel.vf_set = w_vf_set;
+	watched_kernel.port_ask = w_port_ask;
+	watched_kernel.port_answer = w_port_answer;
 	watched_kernel.standby_attach = w_standby_attach;
 	watched_kernel.stage = w_stage;
 	watched_kernel.arm = w_arm;
@@ -281,6 +306,7 @@ void world_init(struct world *w, bool can_park, unsigned landing)
 		guest->nnics = g == 0 ? 2 : 1;
 		guest->wishes = g % 2;
 		guest->priority = (int)g % 3;
+		guest->profile = g >= 4;
 		for (unsigned n = 0; n < guest->nnics; n++) {
 			guest->nic[n].mac = mac_a;
 			guest->nic[n].mac.b[4] = (uint8_t)(g + 1);
@@ -307,6 +333,8 @@ static struct sfh_guest_desc describe(const struct world_guest *g, struct sfh_gu
 		nics[n].has_vf = nic->has_vf || nic->carried;
 		nics[n].vf = nic->vf;
 		nics[n].priority = g->priority;
+		if (g->profile)
+			(void)strcpy(nics[n].profile, "tenants");
 		if (!g->wishes)
 			continue;
 		nics[n].wish.what = SFH_VF_VLAN | SFH_VF_QOS | SFH_VF_EXTRAS;
@@ -461,6 +489,8 @@ void world_sleep(struct world *w, uint64_t ms)
 				next = p->deadline_ns;
 			if (p->retry_ns && p->retry_ns < next)
 				next = p->retry_ns;
+			if (p->port_look_ns && p->port_look_ns < next)
+				next = p->port_look_ns;
 		}
 		if (next > end)
 			break;
@@ -563,6 +593,8 @@ static void check_vfs(struct world *w, const struct rows *rows)
 			w->refused[pf][vf] = w->unread[pf][vf] = false;
 			if (!sfh_mac_is_zero(&is->mac) && !w->foreign[pf][vf])
 				wrong("VF %u of %s has a MAC and no row", vf, k->name);
+			if (k->port[vf].profile[0])
+				wrong("VF %u of %s has a port profile and no row", vf, k->name);
 			if (is->vlan != was->vlan || is->qos != was->qos)
 				wrong("VF %u of %s is in VLAN %u (%u) and has no row", vf, k->name,
 				      is->vlan, is->qos);
@@ -618,6 +650,11 @@ static void check_pair(struct world *w, const struct rows *rows, const struct sf
 		    (!sfh_mac_equal(&is->mac, &p->mac) || is->vlan != vlan))
 			wrong("in vf, and the VF says %s",
 			      fake_vf(w->f, (unsigned)p->pf_ifindex - 100, p->lease.vf));
+		if (!w->refused[p->pf_ifindex - 100][p->lease.vf] &&
+		    !w->unread[p->pf_ifindex - 100][p->lease.vf] &&
+		    strcmp(w->f->pf[p->pf_ifindex - 100].port[p->lease.vf].profile, p->profile) != 0)
+			wrong("in vf, and the VF's port profile is '%s'",
+			      w->f->pf[p->pf_ifindex - 100].port[p->lease.vf].profile);
 		if (nic && !nic->steering_refused && (!entry || entry->armed))
 			wrong("in vf, and its entry is %s", entry ? "armed" : "missing");
 	}

@@ -36,6 +36,7 @@ struct world_guest {
 	bool yields;	/* virsh does it: QEMU has asked the guest to let go */
 	unsigned nnics;
 	struct world_nic nic[WORLD_NICS];
+	bool profile; /* its NICs have a port profile */
 	bool wishes; /* VLAN 42 with a priority, trust, spoofchk, rate */
 	int priority;
 };
