@@ -177,13 +177,12 @@ static int parse_nic(const xmlNode *node, struct sfh_dom_nic *nic, struct sfh_er
 		{sfh_xml_first(node, "alias"), "name", nic->alias, sizeof(nic->alias)},
 		{sfh_xml_first(node, "target"), "dev", nic->target_dev, sizeof(nic->target_dev)},
 		{sfh_xml_first(node, "model"), "type", nic->model, sizeof(nic->model)},
-		{sfh_xml_first(node, "virtualport"), "type", nic->virtualport,
-		 sizeof(nic->virtualport)},
 	};
 	uint64_t v;
 	int r;
 
 	nic->type = nic_type(node);
+	sfh_virtualport_read(sfh_xml_first(node, "virtualport"), &nic->virtualport);
 	r = parse_mac(node, &nic->mac, err);
 	if (r < 0)
 		return r;

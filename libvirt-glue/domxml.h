@@ -11,6 +11,7 @@
 #define SFHYBRID_GLUE_DOMXML_H
 
 #include "sfhybrid/reasons.h"
+#include "libvirt-glue/virtualport.h"
 #include "sfhybrid/util.h"
 
 #define SFH_DOM_NAME_SIZE 256
@@ -65,7 +66,7 @@ struct sfh_dom_nic {
 	char source_mode[SFH_DOM_WORD_SIZE];	 /* direct: bridge, private, vepa, passthrough */
 	char source_bridge[SFH_DOM_IFNAME_SIZE]; /* bridge */
 	char model[SFH_DOM_WORD_SIZE];
-	char virtualport[SFH_DOM_WORD_SIZE]; /* virtualport/@type */
+	struct sfh_virtualport virtualport;
 	unsigned vlan;			     /* first tag; 0: none */
 	uint64_t outbound_kbytes;	     /* bandwidth/outbound/@average, kB/s; 0: not said */
 	struct sfh_bdf hostdev;		     /* type hostdev: its VF on this host */

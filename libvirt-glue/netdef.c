@@ -80,9 +80,7 @@ void sfh_netdef_settings(const struct sfh_netdef *def, const char *portgroup,
 		ret->has_guest = true;
 		ret->bond = group->set.bond;
 	}
-	if (*group->set.virtualport)
-		(void)sfh_strcpy(ret->virtualport, sizeof(ret->virtualport),
-				 group->set.virtualport);
+	sfh_virtualport_merge(&ret->virtualport, &group->set.virtualport);
 }
 
 bool sfh_netdef_has_policy(const struct sfh_netdef *def, enum sfh_net_policy policy)

@@ -70,12 +70,14 @@ static void drop_declarations(xmlNode *node)
 			drop_declarations(c);
 }
 
-/* A copy of the element's <virtualport>, if it has one: the standby NIC gets it. */
+/* A copy of the element's <virtualport>, if it has one: the standby NIC gets it. But
+ * for 802.1Qbh, which is the VF's: libvirt would ask the PF's own port for it, start no guest
+ * when that is refused, and set the PF down when one stops (virnetdevvportprofile.c). */
 static bool copy_virtualport(xmlNode *to, const xmlNode *from)
 {
 	xmlNode *node = sfh_xml_first(from, "virtualport"), *copy;
 
-	if (!node)
+	if (!node || sfh_xml_attr_is(node, "type", SFH_VIRTUALPORT_8021QBH))
 		return true;
 	copy = xmlDocCopyNode(node, to->doc, 1);
 	return copy && xmlAddChild(to, copy);

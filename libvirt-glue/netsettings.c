@@ -147,7 +147,7 @@ static int parse_parameters(const xmlNode *node, struct sfh_netdef *def, struct 
 	static const char *const attrs[] = {"managerid",  "typeid",    "typeidversion",
 					    "instanceid", "profileid", NULL};
 
-	(void)def; /* libvirt checks what they say */
+	(void)def; /* a profile that cannot be is a NIC's reason, see virtualport.h */
 	return sfh_elem_check(node, attrs, false, err);
 }
 
@@ -156,15 +156,15 @@ int sfh_elem_virtualport(const xmlNode *node, struct sfh_netdef *def, struct sfh
 	static const char *const attrs[] = {"type", NULL};
 	static const char *const words[] = {"802.1Qbg", "802.1Qbh"};
 	static const struct sfh_elem table[] = {{"parameters", parse_parameters, false}};
-	int r = sfh_elem_check(node, attrs, true, err), word = 0;
+	int r = sfh_elem_check(node, attrs, true, err);
 
 	if (r == 0)
-		r = word = sfh_elem_word(node, "type", words, 2, err);
+		r = sfh_elem_word(node, "type", words, 2, err);
 	if (r >= 0)
 		r = sfh_elem_children(node, table, SFH_ARRAY_SIZE(table), def, err);
 	if (r < 0)
 		return r;
-	(void)sfh_strcpy(def->set.virtualport, sizeof(def->set.virtualport), words[word]);
+	sfh_virtualport_read(node, &def->set.virtualport);
 	return 0;
 }
 

@@ -14,6 +14,7 @@
 #define SFHYBRID_GLUE_NETXML_H
 
 #include "ctl/core/vfwish.h"
+#include "libvirt-glue/virtualport.h"
 #include "sfhybrid/util.h"
 
 #define SFH_NETXML_NS "https://sfhybrid.org/xmlns/network/1"
@@ -58,7 +59,7 @@ struct sfh_net_settings {
 	enum sfh_net_policy policy;
 	int priority;	      /* 0..SFH_NET_PRIORITY_MAX; the higher is first for a VF that frees */
 	bool bond;	      /* guests join the legs in a bond of their own: no STANDBY needed */
-	char virtualport[16]; /* "802.1Qbg", "802.1Qbh"; "" if there is none */
+	struct sfh_virtualport virtualport;
 };
 
 struct sfh_netdef_portgroup {

@@ -37,9 +37,12 @@ static void fill(const struct sfh_netdef *def, const struct sfh_domdesc *desc,
 		sfh_domdesc_find_hostdev(desc, sfh_alias_vf(&nic->mac, alias));
 	struct sfh_net_settings set;
 	enum sfh_net_policy policy;
+	const char *profile;
 	bool bond;
 
 	sfh_netdef_settings(def, nic->portgroup, &set);
+	sfh_virtualport_merge(&set.virtualport, &nic->virtualport);
+	profile = sfh_virtualport_profile(&set.virtualport);
 	bond = set.bond && !nic->teaming_persistent;
 	policy = set.has_policy ? set.policy : def->policy;
 	*ret = (struct sfh_guest_nic){
@@ -51,12 +54,12 @@ static void fill(const struct sfh_netdef *def, const struct sfh_domdesc *desc,
 		.never = policy == SFH_NET_POLICY_NEVER,
 		.require = policy == SFH_NET_POLICY_REQUIRE,
 		.priority = set.priority,
-		/* A VF cannot have a port profile of either kind: libvirt applies 802.1Qbh
-		 * to its own hostdev interfaces only, and 802.1Qbg to none. */
-		.barred = nic->virtualport[0] || set.virtualport[0] ? SFH_REASON_PORT_PROFILE
-			  : !desc->q35				    ? SFH_REASON_NOT_Q35
-								    : SFH_REASON_NONE,
+		/* Of port profiles a VF can have 802.1Qbh alone. */
+		.barred = set.virtualport.given && !profile ? SFH_REASON_PORT_PROFILE
+			  : !desc->q35			    ? SFH_REASON_NOT_Q35
+							    : SFH_REASON_NONE,
 	};
+	(void)sfh_strcpy(ret->profile, sizeof(ret->profile), profile ? profile : "");
 	fill_wish(&set, nic, &ret->wish);
 	if (ret->wish.what & SFH_VF_VLAN) /* both legs are in it */
 		ret->vlan = ret->wish.cfg.vlan;

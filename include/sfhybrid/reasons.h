@@ -19,7 +19,7 @@
 	X(5, POLICY_NEVER, "policy-never", "the network's policy says never")                      \
 	X(6, NO_SPARE_PORT, "no-spare-port", "the guest has no free PCIe root port for a VF")      \
 	X(7, MTU_MISMATCH, "mtu-mismatch", "the NIC's MTU is larger than the PF's, and a VF carries no more") \
-	X(8, PORT_PROFILE, "port-profile", "this virtualport type cannot be applied to a VF")      \
+	X(8, PORT_PROFILE, "port-profile", "the VF cannot have its port profile: another type than 802.1Qbh, or refused") \
 	X(9, MEMORY, "memory", "the host cannot spare the memory that a VF would pin")             \
 	X(10, DAMPED, "damped", "too many switches in a short time; retried later")                \
 	X(11, IOMMU_OFF, "iommu-off", "the host's IOMMU is off")                                   \

@@ -29,7 +29,7 @@ fuzz: check-deps ## fuzz each parser of what strangers send, a minute each
 test-fuzz: $(FUZZ_BINS) ## the fuzz targets over their corpora, and two seconds more
 	$(Q)tests/fuzz/run-corpora $(B)/fuzz $(FUZZ_NAMES)
 # What the targets are made of.
-FUZZ_XML        := libvirt-glue/xmlutil.c ctl/core/util.c
+FUZZ_XML        := libvirt-glue/xmlutil.c libvirt-glue/virtualport.c ctl/core/util.c
 FUZZ_SRC_domxml := libvirt-glue/domxml.c libvirt-glue/domadopt.c libvirt-glue/hostdevxml.c $(FUZZ_XML)
 FUZZ_SRC_netxml := $(addprefix libvirt-glue/,netxml.c netdef.c netelem.c netsettings.c netportgroup.c netlibvirt.c) \
                    ctl/core/vfwish.c $(FUZZ_XML)

@@ -582,7 +582,7 @@ Test(netxml, settings_of_a_network)
 	cr_assert_eq(set.vf.cfg.min_tx, 100);
 	cr_assert_eq(set.vf.cfg.max_tx, 1000);
 	cr_assert_not(set.has_policy || set.has_priority);
-	cr_assert_str_eq(set.virtualport, "");
+	cr_assert_not(set.virtualport.given);
 }
 
 Test(netxml, required_if_nothing_is_said)
@@ -694,9 +694,28 @@ Test(netxml, port_profiles)
 				    "<parameters profileid='p'/></virtualport>"),
 			    "");
 
-	cr_assert_str_eq(set.virtualport, "802.1Qbh");
+	cr_assert_str_eq(sfh_virtualport_profile(&set.virtualport), "p");
+	set = settings_of(NETWORK("<virtualport type='802.1Qbh'>"
+				  "<parameters profileid='p'/></virtualport>"
+				  "<portgroup name='q'><virtualport type='802.1Qbh'>"
+				  "<parameters profileid='q'/></virtualport></portgroup>"),
+			  "q");
+	cr_assert_null(sfh_virtualport_profile(&set.virtualport), "two that disagree");
 	refuse(NETWORK("<virtualport type='openvswitch'/>"), "unknown type 'openvswitch'");
 	refuse(NETWORK("<virtualport/>"), "attribute type is missing");
+}
+
+/* What libvirt is not told it cannot ask the PF's own port for. */
+Test(netxml, libvirt_is_not_told_of_a_vfs_port_profile)
+{
+	_cleanup_free_ char *out = must_convert(
+		NETWORK("<virtualport type='802.1Qbh'><parameters profileid='p'/></virtualport>"
+			"<portgroup name='g'><virtualport type='802.1Qbh'>"
+			"<parameters profileid='p'/></virtualport></portgroup>"));
+
+	assert_xpath(out, "count(/network/virtualport)", "0");
+	assert_xpath(out, "count(/network/portgroup/virtualport)", "0");
+	assert_xpath(out, "count(//sfh:virtualport)", "2");
 }
 
 Test(netxml, settings_that_make_no_sense)

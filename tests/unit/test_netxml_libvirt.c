@@ -111,13 +111,16 @@ Test(libvirt, port_profiles_survive)
 		"<network><name>n</name><forward mode='pci-passthrough-hybrid'><pf dev='eth2'/>"
 		"<standby mode='macvtap-vepa'/></forward><virtualport type='802.1Qbg'>"
 		"<parameters managerid='11' typeid='1193047' typeidversion='2'/></virtualport>"
-		"<portgroup name='b'><virtualport type='802.1Qbh'><parameters profileid='p'/>"
+		"<portgroup name='b'><virtualport type='802.1Qbg'><parameters managerid='12' "
+		"typeid='1193048' typeidversion='2'/></virtualport></portgroup>"
+		"<portgroup name='c'><virtualport type='802.1Qbh'><parameters profileid='p'/>"
 		"</virtualport></portgroup></network>";
 	_cleanup_free_ char *back = through_libvirt(user);
 
 	round_trip(user);
 	assert_xpath(back, "/network/virtualport/@type", "802.1Qbg");
-	assert_xpath(back, "/network/portgroup/virtualport/parameters/@profileid", "p");
+	assert_xpath(back, "/network/portgroup/virtualport/parameters/@managerid", "12");
+	assert_xpath(back, "count(/network/portgroup[@name='c']/virtualport)", "0");
 }
 
 Test(libvirt, redefining_what_libvirt_shows_keeps_the_definition)
