@@ -6,6 +6,7 @@
 
 #include "ctl/cli/cli.h"
 #include "ctl/core/doctor.h"
+#include "ctl/core/portprofile.h"
 #include "libvirt-glue/virt.h"
 
 static int nic_get(void *ctx, int pf_ifindex, unsigned vf, struct sfh_vf_config *ret,
@@ -18,6 +19,11 @@ static int nic_set(void *ctx, int pf_ifindex, unsigned vf, unsigned what,
 		   const struct sfh_vf_config *cfg, struct sfh_error *err)
 {
 	return sfh_nl_vf_set(ctx, pf_ifindex, vf, what, cfg, err);
+}
+
+static int nic_port_able(void *ctx, int pf_ifindex, struct sfh_error *err)
+{
+	return sfh_port_able(ctx, pf_ifindex, err);
 }
 
 static struct sfh_doctor_versions ask_libvirt(const char *uri)
@@ -92,7 +98,8 @@ int sfh_cli_doctor(struct sfh_cli *cli)
 	sfh_doctor_agent(&d, sfh_cli_agent_alive(cli));
 	if (!(cli->given & SFH_OPT_NO_TRY) && sfh_nl_open(&nl, &err) < 0)
 		sfh_doctor_add(&d, SFH_CHECK_FAIL, "rtnetlink", "", "%s", err.text);
-	struct sfh_doctor_nic nic = {.ctx = nl, .get = nic_get, .set = nic_set};
+	struct sfh_doctor_nic nic = {.ctx = nl, .get = nic_get, .set = nic_set,
+				     .port_able = nic_port_able};
 
 	sfh_doctor_pfs(&d, cli->args, (size_t)cli->nargs, nl ? &nic : NULL);
 	if (nl)

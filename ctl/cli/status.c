@@ -253,11 +253,11 @@ static int add_pair(void *ctx, const struct sfh_ledger_pair *row)
 
 	if (!wanted(g, row->network))
 		return 0;
-	o = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:b}", "domain",
+	o = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:b, s:s}", "domain",
 		      row->domain_name, "uuid", row->domain, "mac", sfh_mac_format(&row->mac, mac),
 		      "network", row->network, "pf", row->pf, "standby", row->standby, "state",
 		      row->state, "leg", on_vf ? "vf" : "standby", "reason", row->reason, "vf",
-		      row->vf_bdf, "adopted", row->adopted);
+		      row->vf_bdf, "adopted", row->adopted, "profile", row->profile);
 	(void)snprintf(key, sizeof(key), "%s %s", row->pf, mac);
 	filter = json_object_get(g->filter, key);
 	if (filter)
@@ -356,6 +356,17 @@ static void print_datapath(const json_t *pair)
 			     real(from, "longest_gap_ms"));
 }
 
+/* On its VF alone: the standby leg is the PF's own port. */
+static void print_profile(const json_t *pair)
+{
+	const char *profile = str(pair, "profile");
+
+	if (*profile)
+		(void)printf("%-20s %s port profile '%s' %s\n", "", str(pair, "mac"), profile,
+			     strcmp(str(pair, "leg"), "vf") == 0 ? "on its VF" :
+								     "not in force on the standby leg");
+}
+
 static void print_table(const json_t *networks, const json_t *pairs, bool agent)
 {
 	size_t i, k;
@@ -398,6 +409,7 @@ static void print_table(const json_t *networks, const json_t *pairs, bool agent)
 			     str(p, "mac"), str(p, "network"), str(p, "state"), str(p, "leg"),
 			     str(p, "vf")[0] ? str(p, "vf") : "-", str(p, "standby"), warm_text(p, warm),
 			     strcmp(why, "none") == 0 ? "-" : why);
+		print_profile(p);
 		print_datapath(p);
 	}
 	json_array_foreach((json_t *)pairs, i, p)

@@ -60,6 +60,8 @@ struct sfh_doctor_nic {
 		   struct sfh_error *err);
 	int (*set)(void *ctx, int pf_ifindex, unsigned vf, unsigned what,
 		   const struct sfh_vf_config *cfg, struct sfh_error *err);
+	/* sfh_port_able; may be NULL. */
+	int (*port_able)(void *ctx, int pf_ifindex, struct sfh_error *err);
 };
 /* One line for each PF: all with SR-IOV on this host, or the n named. With nic
  * a second one: which settings the driver takes, tried on a VF that nobody uses

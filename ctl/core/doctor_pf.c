@@ -265,6 +265,17 @@ static const char *errno_name(int code)
 	return name ? name : "?";
 }
 
+/* Asked, not tried: a trial would need a profile that the switch knows, and might take the
+ * VF's port from somebody. */
+static const char *port_profiles(const struct trial *t)
+{
+	int r = t->nic->port_able ? t->nic->port_able(t->nic->ctx, t->pf->ifindex, NULL) : -ENODATA;
+
+	return r == 0		   ? "; 802.1Qbh port profiles unknown (the driver has them, untried)"
+	       : r == -EOPNOTSUPP ? "; no 802.1Qbh port profiles"
+				  : "; 802.1Qbh port profiles unknown";
+}
+
 static void try_settings(struct trial *t, const char *name)
 {
 	struct text taken = {.len = 0}, refused = {.len = 0};
@@ -320,8 +331,9 @@ static void try_settings(struct trial *t, const char *name)
 		!mac	? "update the NIC's driver and firmware: without a VF's MAC nothing works"
 		: !vlan ? "networks with a VLAN cannot use this PF; update driver and firmware"
 			: "",
-		"takes %s%s%s; tried on VF %u (%s) and restored", taken.len ? taken.buf : "nothing",
-		refused.len ? "; not " : "", refused.buf, t->vf, bdf);
+		"takes %s%s%s; tried on VF %u (%s) and restored%s",
+		taken.len ? taken.buf : "nothing", refused.len ? "; not " : "", refused.buf, t->vf,
+		bdf, port_profiles(t));
 }
 
 /* --- PFs
@@ -372,8 +384,8 @@ static void check_pf(struct sfh_doctor *d, const char *dev, const struct sfh_doc
 	if (find_unused(&t))
 		try_settings(&t, name);
 	else
-		sfh_doctor_add(d, SFH_CHECK_OK, name, "", "not tried: no unused VF (%u exist)",
-			       pf->num_vfs);
+		sfh_doctor_add(d, SFH_CHECK_OK, name, "", "not tried: no unused VF (%u exist)%s",
+			       pf->num_vfs, port_profiles(&t));
 }
 
 static int is_candidate(const struct sfh_doctor *d, const char *dev)

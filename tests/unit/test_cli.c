@@ -385,7 +385,8 @@ Test(cli, status_shows_what_a_dead_agent_left)
 	struct sfh_ledger_network net = { "blue", "macvtap-bridge", "prefer", "", SFH_NETWORK_UP, "" };
 	struct sfh_ledger_pair row = { .domain = GUEST, .domain_name = "web", .mac = mac_a,
 				       .network = "blue", .pf = "eth9", .standby = "macvtap0",
-				       .state = "standby", .reason = "no-free-vf" };
+				       .state = "standby", .reason = "no-free-vf",
+				       .profile = "tenants" };
 	struct sfh_ledger *l = NULL;
 	const struct result *r;
 	json_t *o, *p;
@@ -396,6 +397,8 @@ Test(cli, status_shows_what_a_dead_agent_left)
 	r = run("status");
 	cr_assert_eq(r->status, 0);
 	cr_assert(strstr(r->out, "52:54:00:00:00:0a") && strstr(r->out, "no-free-vf"), "%s", r->out);
+	cr_assert(strstr(r->out, "port profile 'tenants' not in force on the standby leg"), "%s",
+		  r->out);
 	r = run("--json", "status", "blue");
 	o = json_loads(r->out, 0, NULL);
 	cr_assert(o, "%s", r->out);
@@ -403,6 +406,7 @@ Test(cli, status_shows_what_a_dead_agent_left)
 	cr_assert_str_eq(json_string_value(json_object_get(p, "domain")), "web");
 	cr_assert_str_eq(json_string_value(json_object_get(p, "leg")), "standby");
 	cr_assert_str_eq(json_string_value(json_object_get(p, "reason")), "no-free-vf");
+	cr_assert_str_eq(json_string_value(json_object_get(p, "profile")), "tenants");
 	p = json_array_get(json_object_get(o, "networks"), 0);
 	cr_assert_str_eq(json_string_value(json_object_get(p, "state")), "up");
 	json_decref(o);

@@ -626,6 +626,35 @@ Test(doctor, refusals_are_named)
 	     "without a VF's MAC");
 }
 
+static int able(void *ctx, int ifindex, struct sfh_error *err)
+{
+	(void)ctx, (void)err;
+	cr_assert_eq(ifindex, 5);
+	return 0;
+}
+
+static int unable(void *ctx, int ifindex, struct sfh_error *err)
+{
+	(void)ctx, (void)err;
+	cr_assert_eq(ifindex, 5);
+	return -EOPNOTSUPP;
+}
+
+/* A trial would not be harmless: what the driver can is asked, what the switch says is not
+ * claimed. */
+Test(doctor, port_profiles_are_not_tried)
+{
+	struct host *h = healthy();
+
+	only(h, SFH_CHECK_OK, "vf-settings pf0", "restored; 802.1Qbh port profiles unknown", "");
+	h = healthy();
+	h->nic.port_able = able;
+	only(h, SFH_CHECK_OK, "vf-settings pf0", "port profiles unknown (the driver has them", "");
+	h = healthy();
+	h->nic.port_able = unable;
+	only(h, SFH_CHECK_OK, "vf-settings pf0", "restored; no 802.1Qbh port profiles", "");
+}
+
 Test(doctor, what_cannot_be_restored_fails)
 {
 	struct host *h = healthy();
