@@ -131,6 +131,7 @@ struct lease_change {
 	struct sfh_vf_config want;	/* MAC, VLAN for now, and what must be */
 	unsigned vlan_parts;		/* SFH_VF_VLAN and what goes with it */
 	unsigned done;			/* settings beside MAC and VLAN that were written */
+	unsigned kept;			/* those that the VF has had since before */
 	bool foreign;			/* the VF has a MAC of somebody else */
 	bool dirty;			/* it could not be put back: the row must stay */
 };
@@ -288,7 +289,7 @@ static int step_optional(void *ctx, struct sfh_error *err)
 			c->done = before;
 			return sfh_err(err, r, "%s", why.text);
 		}
-		if (r < 0) {
+		if (r < 0 && !(c->kept & bit)) { /* else it has it, and must lose it later */
 			c->lease.refused |= bit;
 			sfh_engine_log(c->e, LOG_NOTICE, "%s does without: %s", c->p->domain_name,
 				       why.text);
@@ -590,8 +591,9 @@ int sfh_pool_lease(struct sfh_engine *e, struct sfh_pair *p, struct sfh_error *e
 		return begin_lease(e, p, false, err);
 	c = change(e, p);
 	c.lease = c.before = p->lease;
+	c.kept = p->lease.reserved ? 0 : p->lease.changed & ~p->lease.refused;
 	c.lease.reserved = false;
-	c.lease.changed = p->wish.what;
+	c.lease.changed = p->wish.what | c.kept;
 	c.lease.refused = 0;
 	(void)sfh_strcpy(c.lease.profile, sizeof(c.lease.profile), p->profile);
 	r = sfh_steps_run(again_steps, SFH_ARRAY_SIZE(again_steps), &c, err);
