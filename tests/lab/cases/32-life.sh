@@ -51,7 +51,7 @@ guest_panic() { reboots in_guest host1 "$DOM" sh -c 'echo c >/proc/sysrq-trigger
 # vfio_files HOST DOM: VFIO groups that its QEMU has open.
 vfio_files() {
 	# shellcheck disable=SC2016 # for the host's shell
-	on "$1" sh -c 'ls -l "/proc/$(cat "/run/libvirt/qemu/$1.pid")/fd" | grep -c /dev/vfio/[0-9] || true' - "$2"
+	on "$1" sh -c 'ls -l "/proc/$(cat "/run/libvirt/qemu/$1.pid")/fd" | grep -c "/dev/vfio/[0-9]" || true' - "$2"
 }
 
 declare_case reboot_on_standby guest "a guest that reboots on its standby leg opens no VF: not the one it had either" more within=260

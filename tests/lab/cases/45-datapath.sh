@@ -85,16 +85,22 @@ nearly_all() {
 	[[ $1 =~ ^$2\ ([0-9]+)$ ]] && ((BASH_REMATCH[1] >= 18 && BASH_REMATCH[1] <= 20))
 }
 
+# Frames dropped for a spoofed source on host1, all CPUs.
+spoofed_drops() {
+	on host1 bpftool -j map dump pinned "$PINS/sfh_drops" |
+		jq '[.[].formatted | select(.key == 4).values[].value] | add'
+}
+
 declare_case spoofed_source guest "a source that is not the guest's never reaches the wire from its standby leg" within=200 more
 spoofed_source() {
 	local spoof=52:54:00:66:66:66 own seen drops
 	ctl host1 standby "$DOM"
 	own=$(on_wire "$DOM" "$MAC")
 	expect "of the guest's own frames the wire saw '$own'" nearly_all "$own" untagged
-	drops=$(on host1 bpftool -j map dump pinned "$PINS/sfh_drops" | jq '[.[].values[].value] | add')
+	drops=$(spoofed_drops)
 	seen=$(on_wire "$DOM" "$spoof")
 	is "spoofed frames on the wire" '' "$seen"
-	drops=$(($(on host1 bpftool -j map dump pinned "$PINS/sfh_drops" | jq '[.[].values[].value] | add') - drops))
+	drops=$(($(spoofed_drops) - drops))
 	expect "only $drops of 20 spoofed frames were counted as drops" test "$drops" -ge 18
 	ctl host1 accelerate "$DOM"
 	# The NIC's business: on the emulated 82576 spoofchk is accepted and not enforced.
