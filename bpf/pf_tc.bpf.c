@@ -30,16 +30,22 @@ static __noinline int sfh_tc_probe(struct __sk_buff *skb, const struct sfh_frame
 	return SFH_TC_PASS;
 }
 
-SEC("tc")
-int sfh_pf_tc(struct __sk_buff *skb)
+/* Counts a frame for the pair at `slot`. */
+static __always_inline void sfh_tc_count(const struct __sk_buff *skb, __u32 slot)
+{
+	struct sfh_counters *c = sfh_counters_at(slot);
+
+	if (c) {
+		c->from_wire_frames += sfh_skb_frames(skb);
+		c->from_wire_bytes += sfh_skb_bytes(skb);
+	}
+}
+
+static __noinline int sfh_tc_full(struct __sk_buff *skb)
 {
 	struct sfh_decision d = {};
-	struct sfh_counters *c;
 	struct sfh_frame f;
 
-	/* From macvtap to macvtap: never was on the wire. */
-	if (skb->mark == SFH_MARK_LOCAL)
-		return SFH_TC_PASS;
 	if (sfh_skb_parse(skb, &f) != SFH_PARSED)
 		return SFH_TC_PASS;
 	if (f.proto == SFH_PROBE_PROTO) {
@@ -55,14 +61,32 @@ int sfh_pf_tc(struct __sk_buff *skb)
 		sfh_account_drop(&d);
 		return SFH_TC_DROP;
 	}
-
-	c = sfh_counters_of(d.guest);
-	if (c) {
-		c->from_wire_frames += sfh_skb_frames(skb);
-		c->from_wire_bytes += sfh_skb_bytes(skb);
-	}
+	sfh_tc_count(skb, d.guest->slot);
 	if (d.verdict == SFH_REDIRECT)
 		return (int)bpf_redirect(d.ifindex, 0);
+	return SFH_TC_PASS;
+}
+
+SEC("tc")
+int sfh_pf_tc(struct __sk_buff *skb)
+{
+	struct sfh_fast_hit hit = {};
+	enum sfh_fast_found found;
+	struct sfh_frame f;
+
+	/* From macvtap to macvtap: never was on the wire. */
+	if (skb->mark == SFH_MARK_LOCAL)
+		return SFH_TC_PASS;
+	if (sfh_skb_parse(skb, &f) != SFH_PARSED)
+		return SFH_TC_PASS;
+	found = sfh_fast_look(&f, skb->ifindex, &hit);
+	if (found == SFH_FAST_NOBODYS)
+		return SFH_TC_PASS;
+	if (found == SFH_FAST_UNSURE || !sfh_fast_holds(&hit))
+		return sfh_tc_full(skb);
+	sfh_tc_count(skb, hit.slot);
+	if (hit.standby_kind == SFH_STANDBY_TAP)
+		return (int)bpf_redirect(hit.standby_ifindex, 0);
 	return SFH_TC_PASS;
 }
 

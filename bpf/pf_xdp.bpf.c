@@ -21,7 +21,7 @@ static __noinline int sfh_xdp_probe(struct xdp_md *xdp, const struct sfh_frame *
 	if (!sfh_probe_note(&pair, body.seq, SFH_PROBE_XDP) || !guest)
 		return XDP_PASS;
 	if (guest->standby_kind == SFH_STANDBY_TAP)
-		return (int)bpf_redirect_map(&sfh_devmap, guest->standby_ifindex, XDP_PASS);
+		return (int)bpf_redirect_map(&sfh_devmap, guest->slot, XDP_PASS);
 	return XDP_PASS;
 }
 
@@ -40,15 +40,41 @@ static __always_inline int sfh_xdp_untag(struct xdp_md *xdp)
 	return (int)bpf_xdp_adjust_head(xdp, SFH_VLAN_HLEN);
 }
 
+/* Out of the tap of the pair at `slot`, its tag gone. SFH_NOT_SENT: the frame is as it
+ * was, and nothing was counted. */
+#define SFH_NOT_SENT (-1)
+
+static __always_inline int sfh_xdp_send(struct xdp_md *xdp, __u64 bytes, __u32 slot, bool untag)
+{
+	struct sfh_xdp_sent *sent;
+
+	if (untag && sfh_xdp_untag(xdp) < 0)
+		return SFH_NOT_SENT;
+	/* The tap's own hook is not passed on this way. */
+	sent = bpf_map_lookup_elem(&sfh_xdp_sent, &slot);
+	if (sent) {
+		sent->frames++;
+		sent->bytes += bytes;
+	}
+	return XDP_REDIRECT;
+}
+
+/* Its length, 0 if it has several buffers: a tap takes no such frame from XDP. */
+static __always_inline __u64 sfh_xdp_bytes(struct xdp_md *xdp)
+{
+	__u64 first = (__u64)((long)xdp->data_end - (long)xdp->data);
+
+	return bpf_xdp_get_buff_len(xdp) == first ? first : 0;
+}
+
 /* Frames whose tag has to go are left to tc unless `untags`, which is constant. */
-static __always_inline int sfh_pf_xdp_run(struct xdp_md *xdp, bool untags)
+static __always_inline int sfh_xdp_full(struct xdp_md *xdp, bool untags)
 {
 	void *data = (void *)(long)xdp->data, *data_end = (void *)(long)xdp->data_end;
 	struct sfh_decision d = {};
-	struct sfh_counters *c;
 	struct sfh_frame f;
 	__u64 bytes;
-	long rc;
+	bool untag;
 
 	if (sfh_frame_parse(data, data_end, 0, 0, &f) != SFH_PARSED)
 		return XDP_PASS;
@@ -65,30 +91,54 @@ static __always_inline int sfh_pf_xdp_run(struct xdp_md *xdp, bool untags)
 	}
 	if (d.verdict != SFH_REDIRECT)
 		return XDP_PASS;
-
-	/* A tap takes no frame of several buffers from XDP: tc's turn. */
-	bytes = bpf_xdp_get_buff_len(xdp);
-	if (bytes != (__u64)(data_end - data) || (!untags && d.guest->vlan_proto))
+	bytes = sfh_xdp_bytes(xdp);
+	untag = d.guest->vlan_proto;
+	if (!bytes || (!untags && untag))
 		return XDP_PASS;
 	/* XDP_PASS when the devmap does not have the tap. */
-	rc = bpf_redirect_map(&sfh_devmap, d.ifindex, XDP_PASS);
-	if (rc != XDP_REDIRECT)
-		return (int)rc;
-	if (untags && d.guest->vlan_proto) {
-		if (sfh_xdp_untag(xdp) < 0)
-			return XDP_PASS;
-		bytes -= SFH_VLAN_HLEN;
-	}
+	if (bpf_redirect_map(&sfh_devmap, d.guest->slot, XDP_PASS) != XDP_REDIRECT ||
+	    sfh_xdp_send(xdp, bytes, d.guest->slot, untags && untag) == SFH_NOT_SENT)
+		return XDP_PASS;
 	sfh_meter_to_guest(d.guest);
-	c = sfh_counters_of(d.guest);
-	if (c) {
-		c->from_wire_frames++;
-		c->from_wire_bytes += bytes + (d.guest->vlan_proto ? SFH_VLAN_HLEN : 0);
-		/* The tap's own hook is not passed on this way. */
-		c->to_standby_frames++;
-		c->to_standby_bytes += bytes;
-	}
-	return (int)rc;
+	return XDP_REDIRECT;
+}
+
+/* A program of its own, so that the short way is short in the instruction cache, too. */
+static __noinline int sfh_xdp_full_untag(struct xdp_md *xdp)
+{
+	return sfh_xdp_full(xdp, true);
+}
+
+static __noinline int sfh_xdp_full_tag(struct xdp_md *xdp)
+{
+	return sfh_xdp_full(xdp, false);
+}
+
+/* The verdict, or SFH_NOT_SENT: go the full way. */
+static __always_inline int sfh_xdp_fast(struct xdp_md *xdp, bool untags)
+{
+	void *data = (void *)(long)xdp->data, *data_end = (void *)(long)xdp->data_end;
+	struct sfh_fast_hit hit = {};
+	enum sfh_fast_found found;
+	struct sfh_frame f;
+	__u64 bytes;
+
+	if (sfh_frame_parse(data, data_end, 0, 0, &f) != SFH_PARSED)
+		return XDP_PASS;
+	found = sfh_fast_look(&f, xdp->ingress_ifindex, &hit);
+	if (found != SFH_FAST_HIT)
+		return found == SFH_FAST_NOBODYS ? XDP_PASS : SFH_NOT_SENT;
+	if (hit.standby_kind != SFH_STANDBY_TAP) /* macvlan's; tc counts it */
+		return sfh_fast_holds(&hit) ? XDP_PASS : SFH_NOT_SENT;
+	bytes = sfh_xdp_bytes(xdp);
+	if (!bytes || (!untags && hit.vlan_proto) || sfh_fast_metered(&hit))
+		return SFH_NOT_SENT;
+	/* The slot is the pair's, and with it what the devmap has there, as long as the
+	 * entry holds: hence this order. */
+	if (bpf_redirect_map(&sfh_devmap, hit.slot, XDP_PASS) != XDP_REDIRECT ||
+	    !sfh_fast_holds(&hit))
+		return SFH_NOT_SENT;
+	return sfh_xdp_send(xdp, bytes, hit.slot, untags && hit.vlan_proto);
 }
 
 /* frags: drivers with a jumbo MTU take no other program. Only the first buffer
@@ -96,7 +146,9 @@ static __always_inline int sfh_pf_xdp_run(struct xdp_md *xdp, bool untags)
 SEC("xdp.frags")
 int sfh_pf_xdp(struct xdp_md *xdp)
 {
-	return sfh_pf_xdp_run(xdp, true);
+	int verdict = sfh_xdp_fast(xdp, true);
+
+	return verdict == SFH_NOT_SENT ? sfh_xdp_full_untag(xdp) : verdict;
 }
 
 /* For libxdp's dispatcher where its stubs may not be replaced by what moves a frame's
@@ -104,7 +156,9 @@ int sfh_pf_xdp(struct xdp_md *xdp)
 SEC("xdp.frags")
 int sfh_pf_xdp_tag(struct xdp_md *xdp)
 {
-	return sfh_pf_xdp_run(xdp, false);
+	int verdict = sfh_xdp_fast(xdp, false);
+
+	return verdict == SFH_NOT_SENT ? sfh_xdp_full_tag(xdp) : verdict;
 }
 
 char _license[] SEC("license") = "GPL";

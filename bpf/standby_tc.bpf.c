@@ -6,6 +6,7 @@
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_endian.h>
 #include "lib/account.h"
+#include "lib/fast.h"
 #include "lib/meter.h"
 #include "lib/probe.h"
 #include "lib/prove.h"
@@ -38,7 +39,7 @@ static __always_inline void sfh_learn_ip4(struct __sk_buff *skb, const struct sf
 			return;
 		if (sfh_be16(arp.htype) != 1 || sfh_be16(arp.ptype) != SFH_ETH_P_IP ||
 		    arp.hlen != 6 || arp.plen != 4 ||
-		    !sfh_same_mac(arp.sender_mac, f->src))
+		    sfh_mac_word(arp.sender_mac) != f->src)
 			return;
 		__builtin_memcpy(&ip4, arp.sender_ip, 4);
 		if (!ip4 || (ip4 == state->ip4 && state->ip4_source == SFH_IP4_ARP))
@@ -87,24 +88,24 @@ static __always_inline void sfh_first_frame(struct sfh_guest *guest, struct sfh_
 	bpf_ringbuf_submit(ev, 0);
 }
 
-static __always_inline bool sfh_is_probe_answer(const __u8 *dst)
+static __always_inline bool sfh_is_probe_answer(__u64 dst)
 {
 	const __u8 mac[6] = SFH_PROBE_MAC;
 
-	return sfh_same_mac(dst, mac);
+	return dst == sfh_mac_word(mac);
 }
 
 /* Whether `dst` is a guest of this PF and VLAN that is on its VF leg: staged, neither
  * armed nor waiting to be. macvlan and a bridge would hand it the frame on its standby
  * device, where it discards it; only the NIC's switch reaches the VF. */
-static __always_inline bool sfh_is_on_vf(const __u8 *dst, __u32 pf_ifindex, __u16 vlan)
+static __always_inline bool sfh_is_on_vf(__u64 dst, __u32 pf_ifindex, __u16 vlan)
 {
 	struct sfh_guest_key key = { .pf_ifindex = pf_ifindex, .vlan = vlan };
 	struct sfh_guest *guest;
 
 	if (sfh_is_multicast(dst))
 		return false;
-	__builtin_memcpy(key.mac, dst, 6);
+	sfh_mac_store(key.mac, dst);
 	guest = bpf_map_lookup_elem(&sfh_guests, &key);
 	return guest && guest->standby_ifindex && !guest->armed && !guest->arm_on_first_frame;
 }
@@ -151,7 +152,7 @@ int sfh_from_guest(struct __sk_buff *skb)
 	if (parsed != SFH_PARSED &&
 	    !bpf_skb_pull_data(skb, SFH_ETH_HLEN + SFH_VLAN_HLEN))
 		parsed = sfh_skb_parse(skb, &f);
-	own = parsed != SFH_PARSED_SHORT && sfh_same_mac(f.src, pair.mac);
+	own = parsed != SFH_PARSED_SHORT && f.src == sfh_mac_word(pair.mac);
 	if (!own) {
 		if (c)
 			c->foreign_source_frames += sfh_skb_frames(skb);
@@ -201,7 +202,7 @@ static __noinline int sfh_standby_probe(struct __sk_buff *skb, const struct sfh_
 	if (!pair || sfh_skb_parse(skb, &f) != SFH_PARSED || f.proto != SFH_PROBE_PROTO ||
 	    bpf_skb_load_bytes(skb, f.l3, &body, sizeof(body)) || !sfh_is_probe(&body))
 		return SFH_NO_PROBE;
-	if (!sfh_same_mac(f.dst, pair->mac))
+	if (f.dst != sfh_mac_word(pair->mac))
 		return SFH_TC_DROP;
 	if (bpf_skb_store_bytes(skb, f.l3, &blank, sizeof(blank), 0) ||
 	    bpf_skb_store_bytes(skb, 0, dst, sizeof(dst), 0))
@@ -214,11 +215,15 @@ static __noinline int sfh_standby_probe(struct __sk_buff *skb, const struct sfh_
 	return SFH_TC_PASS;
 }
 
-/* The last hook before the guest: whatever brought the frame here (the wire, a bridge
- * that floods, macvlan's broadcast, another guest), a guest with a port VLAN gets what is
- * of that VLAN, without the tag. */
-SEC("tc")
-int sfh_to_guest(struct __sk_buff *skb)
+static __always_inline void sfh_count_to_guest(const struct __sk_buff *skb, struct sfh_counters *c)
+{
+	if (c) {
+		c->to_standby_frames += sfh_skb_frames(skb);
+		c->to_standby_bytes += sfh_skb_bytes(skb);
+	}
+}
+
+static __noinline int sfh_to_guest_full(struct __sk_buff *skb)
 {
 	__u32 ifindex = skb->ifindex;
 	struct sfh_guest_key *known = bpf_map_lookup_elem(&sfh_standby, &ifindex);
@@ -248,11 +253,40 @@ int sfh_to_guest(struct __sk_buff *skb)
 	    (sfh_skb_parse(skb, &f) != SFH_PARSED || f.tpid != guest->vlan_proto ||
 	     f.vlan != pair.vlan || bpf_skb_vlan_pop(skb)))
 		return sfh_drop(SFH_DROP_VLAN, c ? &c->vlan_drops : NULL, skb);
-	if (c) {
-		c->to_standby_frames += sfh_skb_frames(skb);
-		c->to_standby_bytes += sfh_skb_bytes(skb);
-	}
+	sfh_count_to_guest(skb, c);
 	sfh_meter_to_guest(guest);
+	return SFH_TC_PASS;
+}
+
+/* A frame to the address of the pair whose device this is, which has no port VLAN. */
+static __always_inline bool sfh_to_guest_fast(const struct __sk_buff *skb, struct sfh_fast_hit *hit)
+{
+	const struct sfh_eth *eth = (void *)(long)skb->data;
+	const struct sfh_fast_bucket *bucket;
+	__u64 dst;
+
+	if ((void *)(long)skb->data + SFH_ETH_HLEN > (void *)(long)skb->data_end ||
+	    skb->protocol == bpf_htons(SFH_PROBE_PROTO))
+		return false;
+	dst = eth->dst_lo | (__u64)eth->dst_hi << 32;
+	bucket = sfh_fast_bucket_of(dst);
+	return bucket &&
+	       (sfh_fast_of_device(&bucket->way[0], skb->ifindex, dst, hit) ||
+		sfh_fast_of_device(&bucket->way[1], skb->ifindex, dst, hit)) &&
+	       !hit->vlan_proto && !sfh_fast_metered(hit) && sfh_fast_holds(hit);
+}
+
+/* The last hook before the guest: whatever brought the frame here (the wire, a bridge
+ * that floods, macvlan's broadcast, another guest), a guest with a port VLAN gets what is
+ * of that VLAN, without the tag. */
+SEC("tc")
+int sfh_to_guest(struct __sk_buff *skb)
+{
+	struct sfh_fast_hit hit = {};
+
+	if (!sfh_to_guest_fast(skb, &hit))
+		return sfh_to_guest_full(skb);
+	sfh_count_to_guest(skb, sfh_counters_at(hit.slot));
 	return SFH_TC_PASS;
 }
 

@@ -44,6 +44,7 @@ struct dp_rival {
 	int netns;
 	struct datapath *bpf;
 	struct sfh_steer *steer;
+	enum sfh_xdp xdp; /* how ours is attached */
 	char bpffs[64];
 	uint32_t pf, wire;
 	int reader_fd;

@@ -3,6 +3,7 @@
  * forwarding, and a sink that counts. */
 #include "bench/datapath/datapath.h"
 #include "bench/datapath/reader.h"
+#include "ctl/core/steer_priv.h"
 
 #include <arpa/inet.h>
 #include <bpf/bpf.h>
@@ -270,34 +271,28 @@ static int way_ceiling(struct dp_rival *r, struct sfh_error *err)
 	return attach_xdp(r->pf, r->bpf->progs.dp_ceiling, err);
 }
 
-/* Two things that the API does not do, in the pinned map. A standby device belongs to
+/* Two things that the API does not do, but what is behind it. A standby device belongs to
  * one pair (sfh_steer_stage() insists): for what thousands of entries cost by
  * themselves those beyond the devices there are, are lent one of them. And the switch
  * meter runs for half a minute after arming: a pair that has been on its standby leg
  * for longer is what is measured, but for the rival that says otherwise. */
-static int settle(struct dp_rival *r, int map, const struct sfh_guest_key *key, uint32_t ifindex,
+static int settle(struct dp_rival *r, const struct sfh_guest_key *key, uint32_t ifindex,
 		  enum sfh_standby_kind kind, struct sfh_error *err)
 {
+	const int *map = r->steer->map;
 	struct sfh_guest guest;
 
-	if (bpf_map_lookup_elem(map, key, &guest) < 0)
+	if (bpf_map_lookup_elem(map[SFH_MAP_GUESTS], key, &guest) < 0)
 		return sfh_err(err, -errno, "cannot read sfh_guests: %s", strerror(errno));
 	guest.standby_ifindex = ifindex;
 	guest.standby_kind = (uint8_t)kind;
 	guest.meter_until_ns = r->plan->metered ? UINT64_MAX : 1;
-	if (bpf_map_update_elem(map, key, &guest, BPF_EXIST) < 0)
+	if (sfh_steer_put_guest(r->steer, key, &guest) < 0)
 		return sfh_err(err, -errno, "cannot write sfh_guests: %s", strerror(errno));
+	if (kind == SFH_STANDBY_TAP &&
+	    bpf_map_update_elem(map[SFH_MAP_DEVMAP], &guest.slot, &ifindex, BPF_ANY) < 0)
+		return sfh_err(err, -errno, "cannot write sfh_devmap: %s", strerror(errno));
 	return 0;
-}
-
-static int guests_map(const struct dp_rival *r, struct sfh_error *err)
-{
-	char path[128];
-	int fd;
-
-	(void)snprintf(path, sizeof(path), "%s/" SFH_PIN_DIR "/sfh_guests", r->bpffs);
-	fd = bpf_obj_get(path);
-	return fd < 0 ? sfh_err(err, -errno, "cannot open %s: %s", path, strerror(errno)) : fd;
 }
 
 static int way_ours(struct dp_rival *r, struct sfh_error *err)
@@ -306,7 +301,6 @@ static int way_ours(struct dp_rival *r, struct sfh_error *err)
 									SFH_STANDBY_TAP;
 	struct sfh_steer_config cfg = { .bpffs = r->bpffs, .max_pairs = 16384 };
 	struct sfh_steer_pf_info info;
-	_cleanup_close_ int map = -1;
 	int rc;
 
 	(void)snprintf(r->bpffs, sizeof(r->bpffs), SCRATCH "/bpf-%s", r->plan->name);
@@ -317,12 +311,10 @@ static int way_ours(struct dp_rival *r, struct sfh_error *err)
 		rc = sfh_steer_pf_attach(r->steer, r->pf, true, &info, err);
 	if (rc == 0 && info.xdp == SFH_XDP_NONE)
 		rc = sfh_err(err, info.xdp_error, "no XDP on the PF: %s", info.xdp_why);
+	if (rc == 0)
+		r->xdp = info.xdp;
 	for (uint32_t i = 0; i < r->plan->devices && rc == 0; i++)
 		rc = sfh_steer_standby_attach(r->steer, index_of("sink", i), kind, err);
-	if (rc == 0)
-		rc = map = guests_map(r, err);
-	if (rc > 0)
-		rc = 0;
 	for (uint32_t i = 0; i < r->plan->pairs && rc == 0; i++) {
 		struct sfh_guest_key key = { .pf_ifindex = r->pf };
 		uint32_t ifindex = index_of("sink", i % r->plan->devices);
@@ -333,7 +325,7 @@ static int way_ours(struct dp_rival *r, struct sfh_error *err)
 		if (rc == 0)
 			rc = sfh_steer_arm(r->steer, &key, err);
 		if (rc == 0)
-			rc = settle(r, map, &key, ifindex, kind, err);
+			rc = settle(r, &key, ifindex, kind, err);
 	}
 	return rc;
 }

@@ -13,11 +13,14 @@ static __always_inline void sfh_count_drop(__u32 reason)
 		(*n)++;
 }
 
+static __always_inline struct sfh_counters *sfh_counters_at(__u32 slot)
+{
+	return bpf_map_lookup_elem(&sfh_counters, &slot);
+}
+
 static __always_inline struct sfh_counters *sfh_counters_of(const struct sfh_guest *guest)
 {
-	__u32 slot = guest->slot;
-
-	return bpf_map_lookup_elem(&sfh_counters, &slot);
+	return sfh_counters_at(guest->slot);
 }
 
 /* Room for an event, filled but for what the caller adds; NULL (counted) when

@@ -15,8 +15,7 @@
 #define SFH_VID_MASK	0x0fff
 
 struct sfh_frame {
-	__u8 dst[6];
-	__u8 src[6];
+	__u64 dst, src; /* sfh_mac_word() */
 	__u16 tpid;  /* of the outer tag: 0x8100, 0x88a8; 0: untagged */
 	__u16 vlan;  /* of the outer tag; 0: untagged, or tagged with a priority only */
 	__u16 proto; /* what follows the outer tag; may be another tag */
@@ -33,13 +32,21 @@ static __always_inline int sfh_is_vlan(__u16 proto)
 	return proto == SFH_ETH_P_8021Q || proto == SFH_ETH_P_8021AD;
 }
 
-static __always_inline int sfh_same_mac(const __u8 *a, const __u8 *b)
-{
-	__u8 diff = 0;
+/* The beginning of a frame in the loads that it takes: a byte at a time is three times
+ * the instructions. Packet data is aligned as the NIC left it, which x86 does not mind. */
+struct sfh_eth {
+	__u32 dst_lo;
+	__u16 dst_hi, src_lo;
+	__u32 src_hi;
+	__u16 type, tci, inner; /* network order */
+} __attribute__((__may_alias__));
 
-	for (int i = 0; i < 6; i++)
-		diff |= a[i] ^ b[i];
-	return !diff;
+_Static_assert(sizeof(struct sfh_eth) == 20, "two bytes of padding at the end");
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "sfh_mac_word() of struct sfh_eth");
+
+static __always_inline __u16 sfh_swap16(__u16 be)
+{
+	return (__u16)(be << 8 | be >> 8);
 }
 
 enum sfh_parsed {
@@ -53,30 +60,37 @@ enum sfh_parsed {
 static __always_inline enum sfh_parsed sfh_frame_parse(const void *data, const void *data_end,
 						       __u16 tpid, __u16 tci, struct sfh_frame *f)
 {
-	const __u8 *p = data;
+	const struct sfh_eth *eth = data;
 
-	if ((const void *)(p + SFH_ETH_HLEN) > data_end)
+	if (data + SFH_ETH_HLEN > data_end)
 		return SFH_PARSED_SHORT;
-	__builtin_memcpy(f->dst, p, 6);
-	__builtin_memcpy(f->src, p + 6, 6);
+	f->dst = eth->dst_lo | (__u64)eth->dst_hi << 32;
+	f->src = eth->src_lo | (__u64)eth->src_hi << 16;
 	f->tpid = tpid;
 	f->vlan = tci & SFH_VID_MASK;
-	f->proto = sfh_be16(p + 12);
+	f->proto = sfh_swap16(eth->type);
 	f->l3 = SFH_ETH_HLEN;
 	if (tpid || !sfh_is_vlan(f->proto))
 		return SFH_PARSED;
-	if ((const void *)(p + SFH_ETH_HLEN + SFH_VLAN_HLEN) > data_end)
+	if (data + SFH_ETH_HLEN + SFH_VLAN_HLEN > data_end)
 		return SFH_PARSED_CUT;
 	f->tpid = f->proto;
-	f->vlan = sfh_be16(p + 14) & SFH_VID_MASK;
-	f->proto = sfh_be16(p + 16);
+	f->vlan = sfh_swap16(eth->tci) & SFH_VID_MASK;
+	f->proto = sfh_swap16(eth->inner);
 	f->l3 += SFH_VLAN_HLEN;
 	return SFH_PARSED;
 }
 
-static __always_inline int sfh_is_multicast(const __u8 *mac)
+static __always_inline int sfh_is_multicast(__u64 mac)
 {
-	return mac[0] & 1;
+	return mac & 1;
+}
+
+/* `mac` of a key, or of a frame's field. */
+static __always_inline void sfh_mac_store(__u8 *to, __u64 mac)
+{
+	for (int i = 0; i < 6; i++)
+		to[i] = (__u8)(mac >> 8 * i);
 }
 
 #endif

@@ -43,7 +43,7 @@ static __always_inline const struct sfh_guest *sfh_probe_entry(const struct sfh_
 	__builtin_memset(pair, 0, sizeof(*pair));
 	pair->pf_ifindex = pf_ifindex;
 	pair->vlan = f->vlan;
-	__builtin_memcpy(pair->mac, f->dst, 6);
+	sfh_mac_store(pair->mac, f->dst);
 	guest = bpf_map_lookup_elem(&sfh_guests, pair);
 	return guest && guest->standby_ifindex ? guest : NULL;
 }

@@ -8,6 +8,7 @@
 #define SFH_BPF_STEER_H
 
 #include "lib/account.h"
+#include "lib/fast.h"
 #include "lib/frame.h"
 #include "lib/prove.h"
 
@@ -48,7 +49,7 @@ static __always_inline bool sfh_tag_fits(const struct sfh_guest *guest, const st
 }
 
 /* What may be a pair's address. A yes may be wrong. */
-static __always_inline bool sfh_maybe_ours(const struct sfh_macs *macs, const __u8 *mac)
+static __always_inline bool sfh_maybe_ours(const struct sfh_macs *macs, __u64 mac)
 {
 	__u32 bit = sfh_mac_bit(mac) % SFH_MACS_BITS;
 
@@ -69,7 +70,7 @@ static __always_inline void sfh_decide(const struct sfh_frame *f, __u32 pf_ifind
 	if (!macs)
 		return;
 
-	__builtin_memcpy(key.mac, f->src, 6);
+	sfh_mac_store(key.mac, f->src);
 	if (f->vlan && f->vlan == sfh_park_vlan && f->tpid == SFH_ETH_P_8021Q) {
 		/* Somebody else may really use this VLAN: only our guests' frames
 		 * stop here. */
@@ -102,7 +103,7 @@ static __always_inline void sfh_decide(const struct sfh_frame *f, __u32 pf_ifind
 	/* Bridge and macvlan replicate what is for everybody. */
 	if (sfh_is_multicast(f->dst) || !sfh_maybe_ours(macs, f->dst))
 		return;
-	__builtin_memcpy(key.mac, f->dst, 6);
+	sfh_mac_store(key.mac, f->dst);
 	guest = bpf_map_lookup_elem(&sfh_guests, &key);
 	if (!guest || !sfh_tag_fits(guest, f) || !sfh_guest_armed(guest, &key))
 		return;
@@ -113,6 +114,34 @@ static __always_inline void sfh_decide(const struct sfh_frame *f, __u32 pf_ifind
 	else if (guest->standby_kind == SFH_STANDBY_MACVTAP ||
 		 guest->standby_kind == SFH_STANDBY_MACVTAP_VEPA)
 		d->verdict = SFH_MACVLAN;
+}
+
+/* The short way of most frames: those for an armed pair, and those for nobody here. What
+ * it says is what sfh_decide() would; whatever is not plain is left to that. */
+enum sfh_fast_found {
+	SFH_FAST_UNSURE = 0, /* go the full way */
+	SFH_FAST_NOBODYS,    /* pass it */
+	SFH_FAST_HIT,
+};
+
+static __always_inline enum sfh_fast_found sfh_fast_look(const struct sfh_frame *f,
+							 __u32 pf_ifindex, struct sfh_fast_hit *hit)
+{
+	__u64 address = f->dst | (__u64)f->vlan << 48;
+	const struct sfh_fast_bucket *bucket = sfh_fast_bucket_of(f->dst);
+	__u32 zero = 0;
+	const struct sfh_macs *macs;
+
+	macs = bpf_map_lookup_elem(&sfh_macs, &zero);
+	/* A guest's frame that came back, one in the parking VLAN, a probe. */
+	if (!macs || !bucket || sfh_maybe_ours(macs, f->src) ||
+	    (f->vlan && f->vlan == sfh_park_vlan) || f->proto == SFH_PROBE_PROTO)
+		return SFH_FAST_UNSURE;
+	if (sfh_fast_of_pair(&bucket->way[0], pf_ifindex, address, hit) ||
+	    sfh_fast_of_pair(&bucket->way[1], pf_ifindex, address, hit))
+		/* A priority tag alone, or another kind of tag: see sfh_tag_fits(). */
+		return hit->vlan_proto == f->tpid ? SFH_FAST_HIT : SFH_FAST_UNSURE;
+	return sfh_maybe_ours(macs, f->dst) ? SFH_FAST_UNSURE : SFH_FAST_NOBODYS;
 }
 
 static __always_inline void sfh_account_drop(const struct sfh_decision *d)

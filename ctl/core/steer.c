@@ -112,8 +112,8 @@ static void close_macs(struct sfh_steer *s)
 	s->macs = NULL;
 	free(s->mac_users);
 	s->mac_users = NULL;
-	free(s->slot_taken);
-	s->slot_taken = NULL;
+	free(s->slots);
+	s->slots = NULL;
 }
 
 void sfh_steer_close(struct sfh_steer **sp)
@@ -124,6 +124,7 @@ void sfh_steer_close(struct sfh_steer **sp)
 		return;
 	ring_buffer__free(s->ring);
 	close_macs(s);
+	sfh_steer_fast_close(s);
 	pf_tc__destroy(s->pf_tc);
 	pf_xdp__destroy(s->pf_xdp);
 	standby_tc__destroy(s->standby_tc);
@@ -383,11 +384,18 @@ static int open_macs(struct sfh_steer *s, struct sfh_error *err)
 		return sfh_err(err, -errno, "cannot map sfh_macs: %s", strerror(errno));
 	s->macs = at;
 	s->mac_users = calloc(SFH_MACS_BITS, sizeof(*s->mac_users));
-	s->slot_taken = calloc(s->max_pairs, sizeof(*s->slot_taken));
-	if (!s->mac_users || !s->slot_taken)
+	s->slots = calloc(s->max_pairs, sizeof(*s->slots));
+	if (!s->mac_users || !s->slots)
 		return sfh_err(err, -ENOMEM, "out of memory");
 	r = sfh_steer_recall_pairs(s);
 	return r < 0 ? sfh_err(err, r, "cannot read the steering entries: %s", strerror(-r)) : 0;
+}
+
+static int open_fast(struct sfh_steer *s, struct sfh_error *err)
+{
+	int r = sfh_steer_fast_open(s);
+
+	return r < 0 ? sfh_err(err, r, "cannot map sfh_fast: %s", strerror(-r)) : 0;
 }
 
 static int open_writer(struct sfh_steer *s, bool *pinned, struct sfh_error *err)
@@ -406,7 +414,9 @@ static int open_writer(struct sfh_steer *s, bool *pinned, struct sfh_error *err)
 		r = pin_maps(s, err);
 	if (r < 0)
 		return r;
-	r = open_macs(s, err);
+	r = open_fast(s, err);
+	if (r == 0)
+		r = open_macs(s, err);
 	if (r < 0)
 		return r;
 	s->ring = ring_buffer__new(s->map[SFH_MAP_EVENTS], on_event, s, NULL);
@@ -442,7 +452,9 @@ int sfh_steer_open(const struct sfh_steer_config *cfg, struct sfh_steer **ret,
 	r = open_dir(s, mnt, &made_dir, err);
 	if (r == 0 && s->read_only) {
 		r = get_pinned_maps(s, err);
-		r = r > 0 ? 0 : r < 0 ? r : sfh_err(err, -ENOENT, "no datapath in %s", s->dir);
+		r = r > 0 ? open_fast(s, err) :
+		    r < 0 ? r :
+			    sfh_err(err, -ENOENT, "no datapath in %s", s->dir);
 	} else if (r == 0) {
 		r = open_writer(s, &made_pins, err);
 	}

@@ -182,6 +182,12 @@ int sfh_steer_foreach_port(struct sfh_steer *s,
 			   int (*cb)(uint32_t ifindex, const struct sfh_port *port, void *ctx),
 			   void *ctx);
 
+/* How many entries of sfh_fast say something else than sfh_guests, or were left half
+ * written (which no program uses) by a process that died. 0 unless that happened or
+ * somebody else writes to the maps; sfh_steer_open() for writing mends it, too. */
+uint32_t sfh_steer_fast_check(struct sfh_steer *s);
+int sfh_steer_fast_mend(struct sfh_steer *s, struct sfh_error *err);
+
 /* Whether the standby leg is warm (ctl/core/warm.h). -ENOENT if not staged. */
 int sfh_steer_warm_get(const struct sfh_steer *s, const struct sfh_guest_key *key,
 		       struct sfh_warm_view *ret);

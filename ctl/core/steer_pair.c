@@ -4,9 +4,12 @@
 
 #include <bpf/bpf.h>
 #include <linux/if_ether.h>
+#include <linux/membarrier.h>
 #include <stdio.h>
+#include <sys/syscall.h>
 
 #define KEY_TEXT 64
+#define VLAN_HLEN 4
 
 /* "52:54:00:12:34:56 vlan 7 on eth0" */
 static const char *key_text(const struct sfh_guest_key *key, char buf[KEY_TEXT])
@@ -52,9 +55,14 @@ static bool same_key(const struct sfh_guest_key *a, const struct sfh_guest_key *
 
 /* --- the bitmap of addresses, and the meter ------------------------------------------------- */
 
+static uint32_t mac_bit(const uint8_t *mac)
+{
+	return sfh_mac_bit(sfh_mac_word(mac)) % SFH_MACS_BITS;
+}
+
 static void mac_used(struct sfh_steer *s, const uint8_t *mac)
 {
-	uint32_t bit = sfh_mac_bit(mac) % SFH_MACS_BITS;
+	uint32_t bit = mac_bit(mac);
 
 	s->mac_users[bit]++;
 	__atomic_fetch_or(&s->macs->bits[bit / 64], 1ull << bit % 64, __ATOMIC_RELEASE);
@@ -62,7 +70,7 @@ static void mac_used(struct sfh_steer *s, const uint8_t *mac)
 
 static void mac_unused(struct sfh_steer *s, const uint8_t *mac)
 {
-	uint32_t bit = sfh_mac_bit(mac) % SFH_MACS_BITS;
+	uint32_t bit = mac_bit(mac);
 
 	if (s->mac_users[bit] && --s->mac_users[bit] == 0)
 		__atomic_fetch_and(&s->macs->bits[bit / 64], ~(1ull << bit % 64),
@@ -82,8 +90,10 @@ int sfh_steer_recall_pairs(struct sfh_steer *s)
 
 		key = next;
 		mac_used(s, key.mac);
-		if (lookup(s, SFH_MAP_GUESTS, &key, &g) == 0 && g.slot < s->max_pairs)
-			s->slot_taken[g.slot] = 1;
+		if (lookup(s, SFH_MAP_GUESTS, &key, &g) == 0 && g.slot < s->max_pairs) {
+			s->slots[g.slot] = SFH_SLOT_TAKEN;
+			sfh_steer_fast_publish(s, &key, &g);
+		}
 		more = bpf_map_get_next_key(s->map[SFH_MAP_GUESTS], &key, &next);
 	}
 	for (size_t i = 0; i < SFH_MACS_BITS; i++)
@@ -102,38 +112,72 @@ static int meter_restart(const struct sfh_steer *s, struct sfh_guest *g)
 	return update(s, SFH_MAP_METER, &g->slot, &zero);
 }
 
-/* The next free slot after the last that was given, put back to zero: one that has
- * just become free may still be written to by a program that is running. */
-static int slot_take(struct sfh_steer *s, uint32_t *ret)
+/* The next one after the last that was given; -E2BIG if there is none. */
+static int slot_find(struct sfh_steer *s, uint32_t *ret)
 {
-	_cleanup_free_ struct sfh_counters *zero = calloc((size_t)s->cpus, sizeof(*zero));
-	static const struct sfh_meter no_meter;
-	int r = -E2BIG;
-
-	if (!zero)
-		return -ENOMEM;
 	for (uint32_t i = 0; i < s->max_pairs; i++) {
 		uint32_t slot = (s->next_slot + i) % s->max_pairs;
 
-		if (s->slot_taken[slot])
+		if (s->slots[slot] != SFH_SLOT_FREE)
 			continue;
-		r = update(s, SFH_MAP_COUNTERS, &slot, zero);
-		if (r == 0)
-			r = update(s, SFH_MAP_METER, &slot, &no_meter);
-		if (r < 0)
-			return r;
-		s->slot_taken[slot] = 1;
-		s->next_slot = slot + 1;
 		*ret = slot;
-		break;
+		return 0;
 	}
-	return r;
+	return -E2BIG;
+}
+
+/* A program that found a pair may still send to its slot's device, and count there, while
+ * the slot is given to another: so none is given before every program that ran when it
+ * became free has ended. The kernel waits for that some 10 ms, at a process's first
+ * pair and after so many others as there are slots. */
+static void slots_settle(struct sfh_steer *s)
+{
+	/* Refused where a CPU has no tick: there the time that it takes to go round all
+	 * slots has to do. */
+	(void)syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0);
+	for (uint32_t i = 0; i < s->max_pairs; i++)
+		if (s->slots[i] == SFH_SLOT_STALE)
+			s->slots[i] = SFH_SLOT_FREE;
+}
+
+/* A slot, put back to zero. */
+static int slot_take(struct sfh_steer *s, uint32_t *ret)
+{
+	_cleanup_free_ struct sfh_counters *zero = calloc((size_t)s->cpus, sizeof(*zero));
+	_cleanup_free_ struct sfh_xdp_sent *unsent = calloc((size_t)s->cpus, sizeof(*unsent));
+	static const struct sfh_meter no_meter;
+	uint32_t slot;
+	int r;
+
+	if (!zero || !unsent)
+		return -ENOMEM;
+	r = slot_find(s, &slot);
+	if (r < 0) {
+		slots_settle(s);
+		r = slot_find(s, &slot);
+	}
+	if (r == 0)
+		r = forget(s, SFH_MAP_DEVMAP, &slot);
+	if (r == 0)
+		r = update(s, SFH_MAP_COUNTERS, &slot, zero);
+	if (r == 0)
+		r = update(s, SFH_MAP_XDP_SENT, &slot, unsent);
+	if (r == 0)
+		r = update(s, SFH_MAP_METER, &slot, &no_meter);
+	if (r < 0)
+		return r;
+	s->slots[slot] = SFH_SLOT_TAKEN;
+	s->next_slot = slot + 1;
+	*ret = slot;
+	return 0;
 }
 
 static void slot_give(struct sfh_steer *s, uint32_t slot)
 {
-	if (slot < s->max_pairs)
-		s->slot_taken[slot] = 0;
+	if (slot >= s->max_pairs)
+		return;
+	(void)forget(s, SFH_MAP_DEVMAP, &slot);
+	s->slots[slot] = SFH_SLOT_STALE;
 }
 
 static bool armed(const struct sfh_guest *g, const struct sfh_guest_state *st)
@@ -167,10 +211,22 @@ static int need_pair(struct sfh_steer *s, const struct sfh_guest_key *key, struc
 	return 0;
 }
 
+int sfh_steer_put_guest(struct sfh_steer *s, const struct sfh_guest_key *key,
+			const struct sfh_guest *g)
+{
+	int r;
+
+	sfh_steer_fast_retract(s, key, g);
+	r = update(s, SFH_MAP_GUESTS, key, g);
+	if (r == 0)
+		sfh_steer_fast_publish(s, key, g);
+	return r;
+}
+
 static int write_guest(struct sfh_steer *s, const struct sfh_guest_key *key,
 		       const struct sfh_guest *g, struct sfh_error *err)
 {
-	int r = update(s, SFH_MAP_GUESTS, key, g);
+	int r = sfh_steer_put_guest(s, key, g);
 	char buf[KEY_TEXT];
 
 	if (r < 0)
@@ -205,16 +261,20 @@ static struct sfh_guest_key parked_key(const struct sfh_guest_key *key)
 	return k;
 }
 
-/* The standby device's entries; on failure none is left. */
-static int map_standby(struct sfh_steer *s, const struct sfh_guest_key *key, uint32_t ifindex,
-		       enum sfh_standby_kind kind, struct sfh_error *err)
+/* The standby device's entries; on failure none is left. What the devmap has changes
+ * before the pair's entry does: either device is the pair's. */
+static int map_standby(struct sfh_steer *s, const struct sfh_guest_key *key,
+		       const struct sfh_guest *pair, struct sfh_error *err)
 {
+	uint32_t ifindex = pair->standby_ifindex;
 	struct sfh_guest_key other;
 	struct sfh_guest g;
 	char buf[KEY_TEXT], name[32];
 	bool ours;
 	int r;
 
+	if (!ifindex || pair->standby_kind != SFH_STANDBY_TAP)
+		(void)forget(s, SFH_MAP_DEVMAP, &pair->slot);
 	if (!ifindex)
 		return 0;
 	ours = lookup(s, SFH_MAP_STANDBY, &ifindex, &other) == 0;
@@ -222,10 +282,8 @@ static int map_standby(struct sfh_steer *s, const struct sfh_guest_key *key, uin
 		return sfh_err(err, -EEXIST, "%s is the standby device of %s already",
 			       sfh_steer_ifname(ifindex, name), key_text(&other, buf));
 	r = update(s, SFH_MAP_STANDBY, &ifindex, key);
-	if (r == 0 && kind == SFH_STANDBY_TAP)
-		r = update(s, SFH_MAP_DEVMAP, &ifindex, &ifindex);
-	else if (r == 0)
-		r = forget(s, SFH_MAP_DEVMAP, &ifindex);
+	if (r == 0 && pair->standby_kind == SFH_STANDBY_TAP)
+		r = update(s, SFH_MAP_DEVMAP, &pair->slot, &ifindex);
 	if (r < 0) {
 		if (!ours)
 			(void)forget(s, SFH_MAP_STANDBY, &ifindex);
@@ -242,7 +300,6 @@ static void unmap_standby(struct sfh_steer *s, const struct sfh_guest_key *key, 
 	if (!ifindex || lookup(s, SFH_MAP_STANDBY, &ifindex, &owner) < 0 || !same_key(&owner, key))
 		return;
 	(void)forget(s, SFH_MAP_STANDBY, &ifindex);
-	(void)forget(s, SFH_MAP_DEVMAP, &ifindex);
 }
 
 /* Everything of a pair but the entry in sfh_guests, which comes last and goes
@@ -283,10 +340,10 @@ static int create_pair(struct sfh_steer *s, const struct sfh_guest_key *key, str
 	if (r == 0 && lookup(s, SFH_MAP_PARKED, &alias, &owner) == -ENOENT)
 		r = update(s, SFH_MAP_PARKED, &alias, key);
 	if (r == 0)
-		r = map_standby(s, key, g->standby_ifindex, g->standby_kind, err);
+		r = map_standby(s, key, g, err);
 	if (r == 0) {
 		mac_used(s, key->mac);
-		r = update(s, SFH_MAP_GUESTS, key, g);
+		r = sfh_steer_put_guest(s, key, g);
 		if (r == 0)
 			return 0;
 		mac_unused(s, key->mac);
@@ -325,12 +382,14 @@ static int change_pair(struct sfh_steer *s, const struct sfh_guest_key *key,
 				return r;
 		}
 	}
-	r = map_standby(s, key, g->standby_ifindex, g->standby_kind, err);
+	r = map_standby(s, key, g, err);
 	if (r == 0)
 		r = write_guest(s, key, g, err);
 	if (r < 0) {
-		if (g->standby_ifindex != old->standby_ifindex)
+		if (g->standby_ifindex != old->standby_ifindex) {
 			unmap_standby(s, key, g->standby_ifindex);
+			(void)map_standby(s, key, old, NULL);
+		}
 		return r;
 	}
 	if (old->standby_ifindex != g->standby_ifindex)
@@ -427,6 +486,7 @@ int sfh_steer_unstage(struct sfh_steer *s, const struct sfh_guest_key *key, stru
 	if (r < 0)
 		return r;
 	if (lookup(s, SFH_MAP_GUESTS, key, &g) == 0) {
+		sfh_steer_fast_retract(s, key, NULL);
 		r = forget(s, SFH_MAP_GUESTS, key);
 		if (r < 0)
 			return sfh_err(err, r, "cannot forget the steering entry of %s: %s",
@@ -467,7 +527,7 @@ void sfh_steer_settle(struct sfh_steer *s, const struct sfh_event *ev)
 	    g.generation != ev->generation || g.armed || !g.arm_on_first_frame)
 		return;
 	g.armed = SFH_ARMED_BY_FRAME;
-	(void)update(s, SFH_MAP_GUESTS, &ev->key, &g); /* else the slower way goes on */
+	(void)sfh_steer_put_guest(s, &ev->key, &g); /* else the slower way goes on */
 }
 
 int sfh_steer_disarm(struct sfh_steer *s, const struct sfh_guest_key *key, struct sfh_error *err)
@@ -539,20 +599,31 @@ static void sum(struct sfh_counters *to, const struct sfh_counters *c)
 	to->vlan_drops += c->vlan_drops;
 }
 
+static void sum_sent(struct sfh_counters *to, const struct sfh_xdp_sent *sent, bool untagged)
+{
+	to->from_wire_frames += sent->frames;
+	to->from_wire_bytes += sent->bytes;
+	to->to_standby_frames += sent->frames;
+	to->to_standby_bytes += sent->bytes - (untagged ? VLAN_HLEN * sent->frames : 0);
+}
+
 int sfh_steer_get(struct sfh_steer *s, const struct sfh_guest_key *key, struct sfh_pair_view *ret)
 {
 	_cleanup_free_ struct sfh_counters *c = calloc((size_t)s->cpus, sizeof(*c));
+	_cleanup_free_ struct sfh_xdp_sent *sent = calloc((size_t)s->cpus, sizeof(*sent));
 	struct sfh_guest_state st;
 	struct sfh_pair_view v;
 	struct sfh_meter meter;
 	struct sfh_guest g;
 	int r;
 
-	if (!c)
+	if (!c || !sent)
 		return -ENOMEM;
 	r = read_pair(s, key, &g, &st);
 	if (r == 0)
 		r = lookup(s, SFH_MAP_COUNTERS, &g.slot, c);
+	if (r == 0)
+		r = lookup(s, SFH_MAP_XDP_SENT, &g.slot, sent);
 	if (r == 0)
 		r = lookup(s, SFH_MAP_METER, &g.slot, &meter);
 	if (r < 0)
@@ -576,8 +647,10 @@ int sfh_steer_get(struct sfh_steer *s, const struct sfh_guest_key *key, struct s
 	};
 	v.armed_by_frame = v.armed && g.armed != SFH_ARMED_BY_USER;
 	v.arm_on_first_frame = g.arm_on_first_frame && !v.armed;
-	for (int i = 0; i < s->cpus; i++)
+	for (int i = 0; i < s->cpus; i++) {
 		sum(&v.counters, &c[i]);
+		sum_sent(&v.counters, &sent[i], g.vlan_proto);
+	}
 	*ret = v;
 	return 0;
 }

@@ -13,12 +13,14 @@
 	X(GUESTS, "sfh_guests", true)                                                              \
 	X(STATE, "sfh_state", true)                                                                \
 	X(COUNTERS, "sfh_counters", true)                                                          \
+	X(XDP_SENT, "sfh_xdp_sent", true)                                                          \
 	X(METER, "sfh_meter", true)                                                                \
 	X(STANDBY, "sfh_standby", true)                                                            \
 	X(PARKED, "sfh_parked", true)                                                              \
 	X(DEVMAP, "sfh_devmap", true)                                                              \
 	X(PORTS, "sfh_ports", false)                                                               \
 	X(MACS, "sfh_macs", false)                                                                 \
+	X(FAST, "sfh_fast", false)                                                                 \
 	X(META, "sfh_meta", false)                                                                 \
 	X(DROPS, "sfh_drops", false)                                                               \
 	X(EVENTS, "sfh_events", false)                                                             \
@@ -37,6 +39,13 @@ enum sfh_map {
 
 #define SFH_LINK_DIR "links"
 
+enum sfh_slot {
+	/* A program that began before it became free may still be at it. */
+	SFH_SLOT_STALE = 0,
+	SFH_SLOT_FREE,
+	SFH_SLOT_TAKEN,
+};
+
 struct sfh_steer {
 	char *dir;   /* the pin directory */
 	int dir_fd;  /* holds the writer's lock */
@@ -52,8 +61,9 @@ struct sfh_steer {
 	int prog_pf_tc, prog_pf_xdp, prog_pf_xdp_tag, prog_from_guest, prog_to_guest;
 	struct sfh_macs *macs; /* sfh_macs, mapped */
 	uint16_t *mac_users;   /* of each of its bits: pairs that need it */
-	uint8_t *slot_taken;   /* of each slot */
+	uint8_t *slots;	       /* enum sfh_slot of each */
 	uint32_t next_slot;
+	struct sfh_fast_bucket *fast; /* sfh_fast, mapped */
 	struct ring_buffer *ring;
 	int (*cb)(const struct sfh_event *ev, void *ctx); /* during dispatch */
 	void *cb_ctx;
@@ -64,6 +74,9 @@ int sfh_steer_recall_pairs(struct sfh_steer *s);
 /* An event says that the guest's first frame armed the pair: the programs need not
  * compare generations any more. */
 void sfh_steer_settle(struct sfh_steer *s, const struct sfh_event *ev);
+/* Every write to sfh_guests; keeps sfh_fast in step. */
+int sfh_steer_put_guest(struct sfh_steer *s, const struct sfh_guest_key *key,
+			const struct sfh_guest *g);
 int sfh_steer_writable(const struct sfh_steer *s, struct sfh_error *err);
 /* The last warning libbpf gave in this thread since the previous call, without
  * newline; "" if none. Valid until the next libbpf call. */
@@ -73,6 +86,17 @@ const char *sfh_steer_libbpf_says(void);
 int sfh_steer_lend_maps(struct sfh_steer *s, struct bpf_object *obj);
 /* "eth0" or "ifindex 7" if it has gone. */
 const char *sfh_steer_ifname(uint32_t ifindex, char buf[32]);
+
+/* --- steer_fast.c ------------------------------------------------------------------ */
+/* Maps sfh_fast; a writer's takes out what a process that died may have left. */
+int sfh_steer_fast_open(struct sfh_steer *s);
+void sfh_steer_fast_close(struct sfh_steer *s);
+/* Before sfh_guests is written: what it says will be `g` (NULL: nothing). */
+void sfh_steer_fast_retract(struct sfh_steer *s, const struct sfh_guest_key *key,
+			    const struct sfh_guest *g);
+/* After it was. */
+void sfh_steer_fast_publish(struct sfh_steer *s, const struct sfh_guest_key *key,
+			    const struct sfh_guest *g);
 
 /* --- steer_xdp.c ------------------------------------------------------------------- */
 /* How our XDP program is on a device now; also with a read-only handle. */

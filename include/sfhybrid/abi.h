@@ -9,9 +9,11 @@
  *
  *   sfh_guests    user space    what is wanted of a pair
  *   sfh_state     BPF           what was seen of it
- *   sfh_counters  BPF           per CPU, at sfh_guest.slot
+ *   sfh_counters  BPF           per CPU, at sfh_guest.slot, and so is
+ *   sfh_xdp_sent  BPF           what XDP hands over
  *   sfh_meter     BPF           at sfh_guest.slot
- *   sfh_standby, sfh_parked, sfh_devmap, sfh_ports, sfh_macs, sfh_meta   user space
+ *   sfh_standby, sfh_parked, sfh_devmap, sfh_ports, sfh_macs, sfh_fast,
+ *   sfh_meta      user space
  *   sfh_drops     BPF           per CPU
  *   sfh_probe     BPF           where the pair's latest probe was seen
  *   sfh_probe_want, sfh_warm    user space
@@ -39,7 +41,7 @@
 /* In sfh_meta. Raise the version with every change of a struct, a map or the
  * meaning of a field: user space refuses pins of any other version. */
 #define SFH_ABI_MAGIC	0x53464859u /* "SFHY" */
-#define SFH_ABI_VERSION 4u
+#define SFH_ABI_VERSION 5u
 
 #define SFH_PIN_DIR	   "sfhybrid" /* below the bpffs mount */
 #define SFH_MAX_PAIRS	   4096	      /* default size of the maps with one entry per pair */
@@ -95,7 +97,7 @@ struct sfh_guest {
 	 * frames to it must have it and lose it. Its VLAN is the key's. */
 	__u16 vlan_proto; /* 0x8100 or 0x88a8 */
 	__u16 vlan_tci;	  /* with the priority */
-	__u32 slot;	  /* index of sfh_counters and sfh_meter */
+	__u32 slot;	  /* index of sfh_counters, sfh_xdp_sent, sfh_meter, sfh_devmap */
 	__u64 meter_until_ns; /* sfh_meter is kept until then (CLOCK_MONOTONIC) */
 };
 
@@ -142,17 +144,59 @@ struct sfh_macs {
 	__u64 bits[SFH_MACS_BITS / 64];
 };
 
-static inline __u32 sfh_mac_bit(const __u8 *mac)
+/* A MAC as a number, its first byte the lowest. */
+static inline __u64 sfh_mac_word(const __u8 *mac)
 {
-	__u32 h = (__u32)mac[2] << 24 | (__u32)mac[3] << 16 | (__u32)mac[4] << 8 | mac[5];
-
-	h ^= (__u32)mac[0] << 8 | mac[1];
-	h *= 0x9e3779b1u; /* Knuth's multiplicative hash, 2^32 / golden ratio */
-	return h >> (32 - SFH_MACS_SHIFT);
+	return (__u64)mac[0] | (__u64)mac[1] << 8 | (__u64)mac[2] << 16 | (__u64)mac[3] << 24 |
+	       (__u64)mac[4] << 32 | (__u64)mac[5] << 40;
 }
 
-/* sfh_counters, per CPU. Each frame is counted once in each field it belongs to,
- * whether XDP or tc handled it. Bytes are frame lengths without FCS; tc adds a
+static inline __u32 sfh_mac_hash(__u64 mac)
+{
+	/* Addresses that follow each other are numbers that follow each other. */
+	__u32 h = __builtin_bswap32((__u32)(mac >> 16));
+
+	h ^= mac & 0xffff;
+	return h * 0x9e3779b1u; /* Knuth's multiplicative hash, 2^32 / golden ratio */
+}
+
+static inline __u32 sfh_mac_bit(__u64 mac)
+{
+	return sfh_mac_hash(mac) >> (32 - SFH_MACS_SHIFT);
+}
+
+/* sfh_fast: what most frames need of their pair, in one cache line. Index
+ * sfh_fast_index(mac). A pair has an entry if it was armed by sfh_guest.armed, its device
+ * is known, and there was room: who finds none looks into sfh_guests, which decides the
+ * same. User space keeps an entry equal to sfh_guests: it takes it out before it writes
+ * there what differs, and puts it in afterwards. Nobody may use a copy of an entry before
+ * he has read `seq` again: it was even before and is the same after. (The loads must
+ * stay in order, as x86's do: elsewhere user space leaves this map empty.) */
+struct sfh_fast {
+	__u32 seq;	       /* odd while the rest is being written */
+	struct sfh_guest_key key; /* pf_ifindex 0: no entry */
+	__u32 standby_ifindex;
+	__u32 slot;
+	__u32 meter_until; /* sfh_guest.meter_until_ns >> SFH_FAST_METER_SHIFT, rounded up */
+	__u16 vlan_proto;
+	__u8 standby_kind;
+	__u8 _pad;
+};
+#define SFH_FAST_METER_SHIFT 30
+#define SFH_FAST_SHIFT 14
+#define SFH_FAST_BUCKETS (1u << SFH_FAST_SHIFT) /* 1 MiB, whatever the number of pairs */
+#define SFH_FAST_WAYS 2
+struct sfh_fast_bucket {
+	struct sfh_fast way[SFH_FAST_WAYS];
+};
+
+static inline __u32 sfh_fast_index(__u64 mac)
+{
+	return sfh_mac_hash(mac) >> (32 - SFH_FAST_SHIFT);
+}
+
+/* sfh_counters, per CPU. Each frame is counted once in each field it belongs to, but
+ * those that XDP handed over: they are in sfh_xdp_sent only. Bytes are frame lengths without FCS; tc adds a
  * tag that the NIC has already stripped from the data. */
 struct sfh_counters {
 	__u64 from_wire_frames; /* reached the armed pair's PF from the wire, unicast to it: */
@@ -168,6 +212,14 @@ struct sfh_counters {
 	__u64 vlan_drops;	     /* not of the pair's port VLAN, in either direction */
 };
 
+/* sfh_xdp_sent, per CPU: frames that XDP took from the wire to the standby device. They
+ * belong to from_wire and to_standby above, there without their tag if the pair has a port
+ * VLAN. By themselves, so that four pairs share a cache line of what every frame writes. */
+struct sfh_xdp_sent {
+	__u64 frames;
+	__u64 bytes; /* as received */
+};
+
 /* skb->mark of a frame that a guest sent on its macvtap, unless it has a mark.
  * macvlan hands a frame for another macvtap of the same PF to the PF's receive
  * path: without the mark it would look as if it had come back from the wire. */
@@ -181,7 +233,7 @@ struct sfh_counters {
 /* sfh_standby: key __u32 standby ifindex, value struct sfh_guest_key.
  * sfh_parked: key struct sfh_guest_key with vlan 0, value the pair whose VF may
  * be in the parking VLAN (its own VLAN is not visible there).
- * sfh_devmap: key and value __u32 standby ifindex, taps only. */
+ * sfh_devmap: key __u32 the pair's slot, value __u32 standby ifindex, taps only. */
 
 /* sfh_ports: key __u32 ifindex. What we changed on a device, so that a later
  * run of the agent can undo exactly that. */
@@ -253,9 +305,12 @@ enum sfh_drop {
 _Static_assert(sizeof(struct sfh_guest_key) == 12, "no padding in a hash key");
 _Static_assert(sizeof(struct sfh_guest) == 32, "abi");
 _Static_assert(__builtin_offsetof(struct sfh_guest, meter_until_ns) == 24, "abi");
+_Static_assert(sizeof(struct sfh_fast_bucket) == 64, "a cache line");
+_Static_assert(__builtin_offsetof(struct sfh_fast, key.mac) == 8, "compared as one number");
 _Static_assert(sizeof(struct sfh_meter_leg) == 168, "abi");
 _Static_assert(sizeof(struct sfh_guest_state) == 40, "abi");
 _Static_assert(sizeof(struct sfh_counters) == 88, "abi");
+_Static_assert(sizeof(struct sfh_xdp_sent) == 16, "abi");
 _Static_assert(sizeof(struct sfh_port) == 8, "abi");
 _Static_assert(sizeof(struct sfh_meta) == 16, "abi");
 _Static_assert(sizeof(struct sfh_event) == 32, "abi");

@@ -63,5 +63,5 @@ Test(frame, tag_outside_the_data)
 	cr_assert_eq(parse(&tagged, SFH_ETH_P_8021Q, 7, &got), SFH_PARSED);
 	cr_assert_eq(got.vlan, 7, "the outer one");
 	cr_assert_eq(got.proto, SFH_ETH_P_8021Q, "the inner one follows");
-	cr_assert_eq(memcmp(got.src, f.b + 6, 6), 0);
+	cr_assert_eq(got.src, sfh_mac_word(f.b + 6));
 }

@@ -116,7 +116,7 @@ Test(meter, an_event_of_yesterday_settles_nothing)
 
 static bool marked(void)
 {
-	uint32_t bit = sfh_mac_bit(T.key.mac) % SFH_MACS_BITS;
+	uint32_t bit = sfh_mac_bit(sfh_mac_word(T.key.mac)) % SFH_MACS_BITS;
 
 	return T.s->macs->bits[bit / 64] & 1ull << bit % 64;
 }

@@ -34,9 +34,8 @@ static void check(const uint8_t *p, size_t len, uint16_t tpid, uint16_t tci)
 	must((parsed == SFH_PARSED_SHORT) == (len < 14));
 	if (parsed == SFH_PARSED_SHORT)
 		return;
-	must(memcmp(f.dst, p, 6) == 0 && memcmp(f.src, p + 6, 6) == 0);
+	must(f.dst == sfh_mac_word(p) && f.src == sfh_mac_word(p + 6));
 	must(sfh_is_multicast(f.dst) == (p[0] & 1));
-	must(sfh_same_mac(f.dst, f.src) == (memcmp(p, p + 6, 6) == 0));
 	if (!tpid && (be16(p + 12) == 0x8100 || be16(p + 12) == 0x88a8)) {
 		must((parsed == SFH_PARSED_CUT) == (len < 18));
 		if (parsed == SFH_PARSED_CUT)
