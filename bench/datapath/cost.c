@@ -4,6 +4,7 @@
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
+#include <fcntl.h>
 #include <linux/if_link.h>
 #include <net/if.h>
 #include <stdio.h>
@@ -83,20 +84,40 @@ static int tc_program(const char *name, const char *bpffs)
 	return -1;
 }
 
+/* The yardstick's program does what it does for the rival of that name. */
+static int ceiling(struct dp_rival *r, uint32_t device)
+{
+	uint32_t zero = 0;
+
+	if (bpf_map_update_elem(bpf_map__fd(r->bpf->maps.dp_targets), &zero, &device, 0) < 0)
+		return -1;
+	return fcntl(bpf_program__fd(r->bpf->progs.dp_ceiling), F_DUPFD_CLOEXEC, 3);
+}
+
+static int find_program(struct dp_rival *r, const char *name, uint32_t device)
+{
+	if (strcmp(name, "sfh_pf_xdp") == 0)
+		return xdp_program(r->pf);
+	return strcmp(name, "dp_ceiling") == 0 ? ceiling(r, device) : tc_program(name, r->bpffs);
+}
+
 int dp_costs(struct dp_rival *r, struct dp_cost costs[DP_COSTS], struct sfh_error *err)
 {
 	int empty_xdp = bpf_program__fd(r->bpf->progs.dp_pass);
 	int empty_tc = bpf_program__fd(r->bpf->progs.dp_pass_tc);
 	uint8_t miss[DP_FRAME_LEN];
 	int n = 0, rc = dp_rival_enter(r, err);
+	uint32_t device = rc < 0 ? 0 : if_nametoindex("sink0");
 	const struct {
 		const char *name, *text, *prog;
 		const uint8_t *frame;
 	} rows[] = {
-		{ "pf_xdp_hit", "sfh_pf_xdp, frame for an armed pair", NULL, r->frame },
-		{ "pf_xdp_miss", "sfh_pf_xdp, frame for nobody here", NULL, miss },
+		{ "ceiling", "XDP redirect, no lookup", "dp_ceiling", r->frame },
+		{ "pf_xdp_hit", "sfh_pf_xdp, frame for an armed pair", "sfh_pf_xdp", r->frame },
+		{ "pf_xdp_miss", "sfh_pf_xdp, frame for nobody here", "sfh_pf_xdp", miss },
 		{ "pf_tc_hit", "sfh_pf_tc, frame for an armed pair", "sfh_pf_tc", r->frame },
 		{ "pf_tc_miss", "sfh_pf_tc, frame for nobody here", "sfh_pf_tc", miss },
+		{ "to_guest", "sfh_to_guest, frame for the device's pair", "sfh_to_guest", r->frame },
 	};
 
 	if (rc < 0)
@@ -104,16 +125,17 @@ int dp_costs(struct dp_rival *r, struct dp_cost costs[DP_COSTS], struct sfh_erro
 	memcpy(miss, r->frame, sizeof(miss));
 	miss[1] ^= 0x20;
 	for (size_t i = 0; i < SFH_ARRAY_SIZE(rows); i++) {
-		bool xdp = rows[i].prog == NULL;
-		_cleanup_close_ int fd = xdp ? xdp_program(r->pf) : tc_program(rows[i].prog, r->bpffs);
+		bool xdp = strstr(rows[i].prog, "_tc") == NULL && strstr(rows[i].prog, "_to_") == NULL;
+		uint32_t on = strstr(rows[i].prog, "_to_") ? device : r->pf;
+		_cleanup_close_ int fd = find_program(r, rows[i].prog, device);
 
 		if (fd < 0)
 			return sfh_err(err, -ENOENT, "cannot find %s in the kernel", rows[i].text);
 		costs[n] = (struct dp_cost){ .name = rows[i].name,
 					     .text = rows[i].text,
 					     .hook = xdp ? "xdp" : "tc" };
-		costs[n].empty_ns = run_ns(xdp ? empty_xdp : empty_tc, r->pf, xdp, rows[i].frame);
-		costs[n].ns = run_ns(fd, r->pf, xdp, rows[i].frame);
+		costs[n].empty_ns = run_ns(xdp ? empty_xdp : empty_tc, on, xdp, rows[i].frame);
+		costs[n].ns = run_ns(fd, on, xdp, rows[i].frame);
 		if (costs[n].ns < 0 || costs[n].empty_ns < 0)
 			return sfh_err(err, -EIO, "cannot run %s", rows[i].text);
 		n++;

@@ -170,6 +170,15 @@ static json_t *costs_json(const struct dp_report *rep)
 	return list;
 }
 
+/* How ours is attached; the ceiling always is by itself. */
+static const char *attached(const struct dp_report *rep)
+{
+	for (size_t i = 0; i < rep->n; i++)
+		if (rep->rivals[i]->plan->way == DP_OURS)
+			return sfh_xdp_name(rep->rivals[i]->xdp);
+	return "none of ours was run";
+}
+
 json_t *dp_report(const struct dp_report *rep, unsigned int *missed)
 {
 	json_t *rivals = json_array(), *ratios, *costs;
@@ -188,14 +197,16 @@ json_t *dp_report(const struct dp_report *rep, unsigned int *missed)
 				++*missed;
 			}
 	(void)printf("  Open vSwitch: not available: %s\n", rep->ovs_why);
+	(void)printf("  XDP attached: ours: %s, the ceiling: link\n", attached(rep));
 	(void)printf("  bridge-nf-call-iptables is %s for the bridges\n\n",
 		     rep->br_netfilter ? "on" : "off");
 	ratios = ratios_json(rep, missed);
 	costs = costs_json(rep);
 	if (*missed)
 		(void)printf("%u bound(s) missed\n", *missed);
-	return json_pack("{s:i, s:s, s:b, s:{s:b, s:s}, s:f, s:i, s:o, s:o, s:o, s:n}", "schema", 1,
-			 "kernel", un.release, "br_netfilter", (int)rep->br_netfilter,
+	return json_pack("{s:i, s:s, s:b, s:s, s:{s:b, s:s}, s:f, s:i, s:o, s:o, s:o, s:n}", "schema", 1,
+			 "kernel", un.release, "br_netfilter", (int)rep->br_netfilter, "xdp",
+			 attached(rep),
 			 "open_vswitch", "available", 0, "why", rep->ovs_why, "seconds",
 			 rep->seconds, "missed", (int)*missed, "rivals", rivals, "ratios", ratios,
 			 "program_runs", costs, "first_frame_after_idle");
