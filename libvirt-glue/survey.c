@@ -191,6 +191,8 @@ int sfh_survey_take(const struct sfh_env *env, struct sfh_ledger *ledger, struct
 		r = look_at_pf(env, nl, steer, &s.pfs[i], err);
 	if (r == 0 && steer && sfh_steer_foreach(steer, add_entry, &s) < 0)
 		r = sfh_err(err, -EIO, "cannot read the steering maps");
+	if (r == 0 && steer)
+		s.wrong_copies = sfh_steer_fast_check(steer);
 	if (r == 0)
 		r = sfh_virt_running(virt, add_guest, &s, err);
 	sfh_nl_close(&nl);

@@ -134,6 +134,16 @@ static int drop_entry(struct sfh_agent *a, const struct sfh_finding *f, struct s
 	return r;
 }
 
+static int mend_copies(struct sfh_agent *a, struct sfh_error *err)
+{
+	int r;
+
+	(void)pthread_mutex_lock(&a->steer_lock);
+	r = a->steer ? sfh_steer_fast_mend(a->steer, err) : 0;
+	(void)pthread_mutex_unlock(&a->steer_lock);
+	return r;
+}
+
 static int mend_filter(struct sfh_agent *a, const struct sfh_finding *f, struct sfh_error *err)
 {
 	struct sfh_pair *p = sfh_engine_pair(&a->engine, f->domain, &f->mac);
@@ -189,6 +199,8 @@ static int mend(struct sfh_agent *a, const struct sfh_finding *f, struct sfh_err
 		return mend_entry(a, f, err);
 	case SFH_FINDING_ENTRY_OF_NOBODY:
 		return drop_entry(a, f, err);
+	case SFH_FINDING_ENTRY_COPY_WRONG:
+		return mend_copies(a, err);
 	case SFH_FINDING_NETWORK_FAILED:
 	case SFH_FINDING_VFS_CHANGED:
 		return sfh_err(err, -EAGAIN, "it was tried again, in vain");

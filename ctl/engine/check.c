@@ -337,6 +337,15 @@ static void check_entry(struct checker *c, const struct sfh_survey_entry *entry)
 	       sfh_mac_format(&m, mac), entry->key.pf_ifindex, entry->key.vlan);
 }
 
+static void check_copies(struct checker *c)
+{
+	struct sfh_finding f = { .kind = SFH_FINDING_ENTRY_COPY_WRONG };
+
+	if (c->s->wrong_copies)
+		report(c, &f, "%u entries of the map sfh_fast are not what sfh_guests says",
+		       c->s->wrong_copies);
+}
+
 static void check_network(struct checker *c, const struct sfh_ledger_network *row)
 {
 	struct sfh_finding f = { .kind = SFH_FINDING_NETWORK_FAILED };
@@ -443,5 +452,6 @@ int sfh_check(const struct sfh_survey *s, int (*cb)(void *ctx, const struct sfh_
 		check_fdb(&c, &s->fdb[i]);
 	for (size_t i = 0; i < s->nentries; i++)
 		check_entry(&c, &s->entries[i]);
+	check_copies(&c);
 	return c.result;
 }

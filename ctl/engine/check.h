@@ -49,6 +49,7 @@ struct sfh_survey {
 	size_t npairs;
 	struct sfh_survey_entry *entries;
 	size_t nentries;
+	uint32_t wrong_copies; /* entries of sfh_fast that are not what sfh_guests says */
 	struct sfh_survey_guest *guests; /* a line a NIC on a hybrid network */
 	size_t nguests;
 	struct sfh_ledger_fdb *fdb; /* what the agent put into PFs' filters */
@@ -79,6 +80,7 @@ void sfh_survey_done(struct sfh_survey *s);
 	X(ENTRY_MISSING, "entry-missing", true)                                                    \
 	X(ENTRY_OF_NOBODY, "entry-of-nobody", true)                                                \
 	X(ENTRY_WRONG, "entry-wrong", true)                                                        \
+	X(ENTRY_COPY_WRONG, "entry-copy-wrong", true)                                              \
 	X(FDB_MISSING, "fdb-missing", true)                                                        \
 	X(FDB_OF_NOBODY, "fdb-of-nobody", true)
 

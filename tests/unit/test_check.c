@@ -351,6 +351,15 @@ Test(check, steering_without_a_pair)
 	(void)only(&w, SFH_FINDING_ENTRY_OF_NOBODY, "PF ifindex 9");
 }
 
+Test(check, a_copy_of_an_entry_that_disagrees_with_it)
+{
+	struct world w;
+
+	world_init(&w);
+	w.s.wrong_copies = 2;
+	(void)only(&w, SFH_FINDING_ENTRY_COPY_WRONG, "2 entries of the map sfh_fast");
+}
+
 Test(check, steering_that_contradicts_the_leg)
 {
 	struct world w;
