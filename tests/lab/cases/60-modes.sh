@@ -89,7 +89,7 @@ bridge_filter() {
 # --- VLANs --------------------------------------------------------------------------------------
 
 vlan_xml() {
-	network_xml "$1" "$2" | sed "s,</forward>,<vlan><tag id='$3'/></vlan></forward>,"
+	network_xml "$1" "$2" | sed "s,</forward>,</forward><vlan><tag id='$3'/></vlan>,"
 }
 
 declare_case vlan_on_both_legs bare "a network in VLAN 42: what the guest sends leaves with that tag, whichever leg it is on" within=400 more
