@@ -120,7 +120,7 @@ measure_round() { # CASE ROUND
 	round_figures "$dir" "$dir/meta.json" >"$dir/figures.json"
 	say "$(jq -r '"\(.case) \(.round), \(.from) -> \(.to): pause \(.pause_ms | tostring | .[:7]) ms, total gap \(.total_gap_ms) ms, beyond the pause \(.gap_beyond_pause_ms) ms, lost \(.lost_tx)/\(.lost_rx), TCP \(.tcp_stall_ms) ms, quiet \(.quiet_gap_ms_per_s // 0 | tostring | .[:5]) ms/s"' "$dir/figures.json")"
 	jq -e '.rate_tx_hz >= 200 and .rate_rx_hz >= 200' "$dir/figures.json" >/dev/null ||
-		die "'$case', round $round: the prober was slower than 200 frames a second"
+		missed "'$case', round $round: the prober was slower than 200 frames a second"
 	jq -e '.pause_ms' "$dir/figures.json" >/dev/null || die "'$case', round $round: QEMU's STOP or RESUME is missing"
 }
 
@@ -201,6 +201,9 @@ calibrate() {
 	done
 	rm -rf "$dir"
 	guest_rest "$c"
-	[[ -n $INTERVAL_US ]] || die "this machine does not keep up with 200 frames a second each way"
+	if [[ -z $INTERVAL_US ]]; then
+		INTERVAL_US=4000
+		missed "calibration: this machine does not keep up with 200 frames a second each way"
+	fi
 	say "one frame every $INTERVAL_US us each way"
 }
