@@ -41,8 +41,27 @@ static __always_inline void sfh_tc_count(const struct __sk_buff *skb, __u32 slot
 	}
 }
 
+struct sfh_spread {
+	struct __sk_buff *skb;
+	__u32 pf_ifindex;
+	__u16 vlan;
+};
+
+static long sfh_spread_to(struct bpf_map *map, const struct sfh_guest_key *key,
+			  const struct sfh_guest *guest, struct sfh_spread *to)
+{
+	/* One that is on its own VF has its copy there; the sender is one of them. */
+	if (key->pf_ifindex == to->pf_ifindex && key->vlan == to->vlan &&
+	    guest->standby_kind == SFH_STANDBY_MACVTAP && guest->standby_ifindex &&
+	    (guest->armed || guest->arm_on_first_frame))
+		(void)bpf_clone_redirect(to->skb, guest->standby_ifindex, BPF_F_INGRESS);
+	return 0;
+}
+
 static __noinline int sfh_tc_full(struct __sk_buff *skb)
 {
+	__u32 ifindex = skb->ifindex;
+	struct sfh_spread to = { .skb = skb, .pf_ifindex = ifindex };
 	struct sfh_decision d = {};
 	struct sfh_frame f;
 
@@ -54,9 +73,14 @@ static __noinline int sfh_tc_full(struct __sk_buff *skb)
 		if (verdict != SFH_NO_PROBE)
 			return verdict;
 	}
-	sfh_decide(&f, skb->ifindex, &d);
+	sfh_decide(&f, ifindex, &d);
 	if (d.verdict == SFH_PASS)
 		return SFH_TC_PASS;
+	if (d.verdict == SFH_SPREAD) {
+		to.vlan = f.vlan;
+		(void)bpf_for_each_map_elem(&sfh_guests, sfh_spread_to, &to, 0);
+		return SFH_TC_PASS;
+	}
 	if (d.verdict == SFH_DROP) {
 		sfh_account_drop(&d);
 		return SFH_TC_DROP;

@@ -18,6 +18,7 @@ enum sfh_verdict {
 	SFH_PASS = 0,	  /* untouched, not counted */
 	SFH_DROP = 1,	  /* .drop says why */
 	SFH_REDIRECT = 2, /* out of .ifindex */
+	SFH_SPREAD = 4,	  /* for the macvtaps of all, then pass */
 	SFH_MACVLAN = 3,  /* for an armed pair on a macvtap: count, then pass */
 };
 
@@ -100,8 +101,15 @@ static __always_inline void sfh_decide(const struct sfh_frame *f, __u32 pf_ifind
 		return;
 	}
 
-	/* Bridge and macvlan replicate what is for everybody. */
-	if (sfh_is_multicast(f->dst) || !sfh_maybe_ours(macs, f->dst))
+	/* Bridge and macvlan replicate what is for everybody, but for macvlan with the frames
+	 * of a guest here that is on its VF: it takes the source for that of its macvtap, and
+	 * holds that the others in bridge mode saw the frame when it left. */
+	if (sfh_is_multicast(f->dst)) {
+		if (guest && guest->standby_kind == SFH_STANDBY_MACVTAP && sfh_tag_fits(guest, f))
+			d->verdict = SFH_SPREAD;
+		return;
+	}
+	if (!sfh_maybe_ours(macs, f->dst))
 		return;
 	sfh_mac_store(key.mac, f->dst);
 	guest = bpf_map_lookup_elem(&sfh_guests, &key);

@@ -165,6 +165,17 @@ ModeTest(standby_to_vf_and_back)
 	gets(T.guest[0], &from, 1, "the guest on its standby leg");
 }
 
+/* macvlan would take what a guest on its VF sends to everybody for its macvtap's own. */
+ModeTest(broadcast_from_vf_to_standby)
+{
+	struct frame f = mk_frame(MAC_BCAST, MAC_OTHER, 0, 0);
+
+	cr_assert_eq(sfh_steer_on_vf(T.s, &T.key[1], NULL), 0);
+	frame_send(T.wire, &f);
+	gets(T.guest[0], &f, 1, "the guest on its standby leg");
+	gets(T.guest[1], &f, 0, "who sent it");
+}
+
 ModeTest(one_copy_of_a_broadcast)
 {
 	struct frame f = mk_frame(MAC_BCAST, MAC_PEER, 0, 0), g;
