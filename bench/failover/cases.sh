@@ -81,7 +81,7 @@ detach_attach_move() {
 
 # --- a paravirtual NIC alone ---------------------------------------------------------------
 
-bridge_define() { guest "$(dom_of bridge)" bridge-net "" ""; }
+bridge_define() { guest "$(dom_of bridge)" floor-net "" ""; }
 bridge_move() { on "$1" "${VIRSH_MIGRATE[@]}" "$(dom_of bridge)" "$(uri_of "$2")"; }
 macvtap_define() { guest "$(dom_of macvtap)" macvtap-net "" ""; }
 macvtap_move() { on "$1" "${VIRSH_MIGRATE[@]}" "$(dom_of macvtap)" "$(uri_of "$2")"; }

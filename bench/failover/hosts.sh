@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Two hosts of the lab with what each case needs, side by side, all on one wire:
-# pf0 for sfhybrid, a bridge over pf1 with its VFs, macvtap on pf2.
+# pf0 for sfhybrid, a bridge over pf1 with its VFs, macvtap on pf2, and for the floor a
+# bridge over pf3, which has no VFs: with them the NIC sends a guest's broadcasts back, and
+# the bridge learns that the guest is outside.
 # Sourced by bench/failover/run.
 # shellcheck shell=bash
 
@@ -11,7 +13,7 @@ MANUAL_VF=6 # detach-attach's, by address
 
 hosts_up() {
 	local host
-	lab status >/dev/null 2>&1 || lab_boot "$OUT/lab-up.log" "${#HOSTS[@]}" --pfs 3 --memory 4096 || exit 1
+	lab status >/dev/null 2>&1 || lab_boot "$OUT/lab-up.log" "${#HOSTS[@]}" --pfs 4 --memory 4096 || exit 1
 	for host in "${HOSTS[@]}"; do
 		on "$host" ip link show br-fail >/dev/null 2>&1 || host_setup "$host"
 	done
@@ -27,9 +29,14 @@ host_setup() {
 		ip link set pf1 up
 		ip link set br-fail up
 		ip link set pf2 up
+		ip link add br-floor type bridge stp_state 0 forward_delay 0 mcast_snooping 0
+		ip link set pf3 master br-floor
+		ip link set pf3 up
+		ip link set br-floor up
 		setsid /usr/lib/sfhybrid-lab/sfh-echo </dev/null >/dev/null 2>&1 &
 		setsid stdbuf -oL virsh -q qemu-monitor-event --loop </dev/null >/var/log/qemu-events.log 2>&1 &'
 	libvirt_network "$1" bridge-net "<forward mode='bridge'/><bridge name='br-fail'/>"
+	libvirt_network "$1" floor-net "<forward mode='bridge'/><bridge name='br-floor'/>"
 	libvirt_network "$1" vf-pool "<forward mode='hostdev' managed='yes'><pf dev='pf1'/></forward>"
 	libvirt_network "$1" macvtap-net "<forward mode='bridge'><interface dev='pf2'/></forward>"
 	network_up "$1" "$HYBRID_NET" >/dev/null

@@ -110,6 +110,10 @@ measure_round() { # CASE ROUND
 			die "'$case', round $round: the guest is not accelerated on $to after 60 s: $(cat "$OUT/carried.last")"
 		end=$PROVEN
 	else
+		# Deaf for longer than that: the gap is seen to its end.
+		wait_for 60 lab client ping -q -c 1 -W 1 "$(ip_of "$case")" >/dev/null ||
+			die "'$case', round $round: the guest hears nobody on $to"
+		sleep 0.2
 		end=$(now_ns)
 	fi
 	prober_stop

@@ -85,7 +85,7 @@ suspend_resume() {
 	is "VF" "$vf" "$(pair host1 "$DOM" vf)"
 }
 
-declare_case save_restore guest "virsh save lets go of the VF first, restore comes without one and gets one" more within=300
+declare_case save_restore guest "virsh save lets go of the VF first, restore comes without one and gets one" within=300
 save_restore() {
 	on host1 virsh save "$DOM" /tmp/image
 	all_free

@@ -13,7 +13,7 @@ none_opened() {
 		on "$1" grep -E 'vfio .*(busy|failed to open)' "/var/log/libvirt/qemu/$DOM.log"
 }
 
-declare_case sfhybrid_virsh guest "plain virsh migrate there and back: on the standby leg at once, accelerated late, nothing left" more within=330
+declare_case sfhybrid_virsh guest "plain virsh migrate there and back: on the standby leg at once, accelerated late, nothing left" within=330
 virsh_migrate_hop() { # FROM TO
 	local began
 	began=$(now_ns)

@@ -45,7 +45,7 @@ one_pf_two_guests() {
 
 # --- while a guest is copied ---------------------------------------------------------------
 
-declare_case neighbour_during_copy guest "a guest on the destination reaches the one that migrates there, during the whole copy" within=400 more
+declare_case neighbour_during_copy guest "a guest on the destination reaches the one that migrates there, during the whole copy" within=400
 neighbour_during_copy() {
 	local mac gap
 	mac=$(lab guest-mac birch)

@@ -26,7 +26,7 @@ warm_again() {
 	is "armed" false "$(pair host1 "$DOM" armed)"
 }
 
-declare_case warm_standby guest "a guest on its VF leg: its standby leg is warm, cold with the reason when it is broken, and warm again" more within=330
+declare_case warm_standby guest "a guest on its VF leg: its standby leg is warm, cold with the reason when it is broken, and warm again" within=330
 warm_standby() {
 	local pf dev began entry value qemu counters
 	pf=$(lab pf host1)

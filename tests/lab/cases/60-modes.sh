@@ -35,7 +35,7 @@ mode_case() {
 	done
 }
 
-declare_case mode_linux_bridge bare "linux-bridge: standby leg, VF leg, and across a migration" within=420 more
+declare_case mode_linux_bridge bare "linux-bridge: standby leg, VF leg, and across a migration" within=420
 mode_linux_bridge() { mode_case linux-bridge; }
 
 declare_case mode_macvtap_private bare "macvtap-private: standby leg, VF leg, and across a migration" within=420 more
