@@ -89,6 +89,7 @@ static int print_figures(const struct sfh_marks *m, const struct sfh_figures *f)
 	(void)json_object_set_new(doc, "pause_ms", m->stop_ns ? json_real(ms(m->resume_ns - m->stop_ns))
 							      : json_null());
 	(void)json_object_set_new(doc, "total_gap_ms", json_real(ms(f->total_gap_ns)));
+	(void)json_object_set_new(doc, "long_gap_ms", json_real(ms(f->long_gap_ns)));
 	(void)json_object_set_new(doc, "gap_beyond_pause_ms", json_real(ms(beyond)));
 	(void)json_object_set_new(doc, "tcp_stall_ms", json_real(ms(f->tcp_stall_ns)));
 	(void)json_object_set_new(doc, "client_held_up_ms", json_real(ms(f->client_held_up_ns)));

@@ -256,7 +256,9 @@ static int by_from(const void *a, const void *b)
 	return x->from < y->from ? -1 : x->from > y->from;
 }
 
-static uint64_t total_gap(const struct way *ways, uint64_t from, uint64_t to, int *ret)
+/* Of the gaps of at least `least`. */
+static uint64_t total_gap(const struct way *ways, uint64_t from, uint64_t to, uint64_t least,
+			  int *ret)
 {
 	size_t n = 0;
 	struct gap *all = calloc(ways[0].ngaps + ways[1].ngaps + 1, sizeof(*all));
@@ -267,7 +269,8 @@ static uint64_t total_gap(const struct way *ways, uint64_t from, uint64_t to, in
 		return 0;
 	for (int way = 0; way < SFH_WAYS; way++)
 		for (size_t i = 0; i < ways[way].ngaps; i++)
-			all[n++] = ways[way].gaps[i];
+			if (ways[way].gaps[i].to - ways[way].gaps[i].from >= least)
+				all[n++] = ways[way].gaps[i];
 	qsort(all, n, sizeof(*all), by_from);
 	for (size_t i = 0; i < n; i++) {
 		uint64_t lo = all[i].from > done ? all[i].from : done;
@@ -338,13 +341,15 @@ int sfh_frames_figures(struct sfh_frame_log *log, const struct sfh_marks *m,
 			f.phase[i][way] = way_figures(&ways[way], m->phases[i].from_ns,
 						      m->phases[i].to_ns, m);
 	}
-	f.total_gap_ns = total_gap(ways, m->begin_ns, m->end_ns, &r);
+	f.total_gap_ns = total_gap(ways, m->begin_ns, m->end_ns, 0, &r);
+	if (r == 0)
+		f.long_gap_ns = total_gap(ways, m->begin_ns, m->end_ns, SFH_LONG_GAP_NS, &r);
 	if (r < 0)
 		goto out;
 	/* the first half second belongs to ARP and the stream's handshake */
 	f.quiet_from_ns = first + 500000000;
 	if (m->begin_ns > f.quiet_from_ns) {
-		f.quiet_gap_ns = total_gap(ways, f.quiet_from_ns, m->begin_ns, &r);
+		f.quiet_gap_ns = total_gap(ways, f.quiet_from_ns, m->begin_ns, 0, &r);
 		for (int way = 0; way < SFH_WAYS; way++)
 			f.rate_hz[way] = rate_before(&ways[way], f.quiet_from_ns, m->begin_ns);
 	}

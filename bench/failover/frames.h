@@ -59,11 +59,15 @@ struct sfh_way_figures {
 	uint64_t beyond_ns;	/* the longest, less its share of the pause */
 };
 
+/* What a person would notice, and a small machine's own jitter is not. */
+#define SFH_LONG_GAP_NS 100000000ull
+
 struct sfh_figures {
 	uint64_t interval_ns;
 	struct sfh_way_figures whole[SFH_WAYS];
 	struct sfh_way_figures phase[SFH_PHASES_MAX][SFH_WAYS]; /* gaps cut to the phase */
 	uint64_t total_gap_ns;	   /* of both ways, what overlaps once */
+	uint64_t long_gap_ns;	   /* the same of gaps of SFH_LONG_GAP_NS and more */
 	uint64_t quiet_from_ns, quiet_gap_ns; /* the same before begin_ns, for comparison */
 	uint64_t tcp_stall_ns;
 	uint64_t client_held_up_ns; /* the longest that the client itself sent nothing */

@@ -4,6 +4,7 @@ def median: sort | if length == 0 then null elif length % 2 == 1 then .[length /
 def both(f): [.[] | f] | map(select(. != null)) | {median: median, worst: max};
 def summary: {rounds: length,
 	pause_ms: both(.pause_ms), total_gap_ms: both(.total_gap_ms),
+	long_gap_ms: both(.long_gap_ms),
 	total_gap_less_quiet_ms: both(.total_gap_less_quiet_ms),
 	gap_beyond_pause_ms: both(.gap_beyond_pause_ms),
 	gap_tx_ms: both(.gap_tx_ms), gap_rx_ms: both(.gap_rx_ms),
@@ -23,5 +24,7 @@ def ratio($a; $b): if $a and $b and $b > 0 then ($a / $b * 10000 | round / 10000
  ratios: {
 	sfhybrid_gap_to_teaming: ratio($s.sfhybrid.total_gap_ms.median; $s.teaming.total_gap_ms.median),
 	sfhybrid_gap_to_bridge: ratio($s.sfhybrid.total_gap_ms.median; $s.bridge.total_gap_ms.median),
+	sfhybrid_long_gap_to_teaming: ratio($s.sfhybrid.long_gap_ms.median; $s.teaming.long_gap_ms.median),
+	sfhybrid_long_gap_to_bridge: ratio($s.sfhybrid.long_gap_ms.median; $s.bridge.long_gap_ms.median),
 	sfhybrid_tcp_stall_to_bridge: ratio($s.sfhybrid.tcp_stall_ms.median; $s.bridge.tcp_stall_ms.median),
 	sfhybrid_virsh_gap_to_teaming: ratio($s["sfhybrid-virsh"].total_gap_ms.median; $s.teaming.total_gap_ms.median)}}

@@ -17,16 +17,16 @@ report() {
 }
 
 print_table() {
-	printf '\n%-15s %3s %9s %10s %10s %10s %10s %8s %8s %9s %4s\n' CASE N PAUSE 'TOTAL GAP' WORST 'LESS QUIET' 'BEYOND' 'LOST TX' 'LOST RX' 'TCP STALL' DUP
+	printf '\n%-15s %3s %9s %10s %10s %10s %10s %10s %8s %8s %9s %4s\n' CASE N PAUSE 'TOTAL GAP' WORST 'LESS QUIET' 'LONG GAPS' 'BEYOND' 'LOST TX' 'LOST RX' 'TCP STALL' DUP
 	jq -r '.cases[] | if .unavailable then [.name, "-", .unavailable] else .summary as $s |
-		[.name, $s.rounds, $s.pause_ms.median, $s.total_gap_ms.median, $s.total_gap_ms.worst, $s.total_gap_less_quiet_ms.median, $s.gap_beyond_pause_ms.median,
+		[.name, $s.rounds, $s.pause_ms.median, $s.total_gap_ms.median, $s.total_gap_ms.worst, $s.total_gap_less_quiet_ms.median, $s.long_gap_ms.median, $s.gap_beyond_pause_ms.median,
 		 $s.lost_tx.median, $s.lost_rx.median, $s.tcp_stall_ms.median, $s.dup] end | map(. // "-") | @tsv' "$OUT.json" |
-		while IFS=$'\t' read -r name n pause gap worst less beyond tx rx tcp dup; do
+		while IFS=$'\t' read -r name n pause gap worst less long beyond tx rx tcp dup; do
 			if [[ $n == - ]]; then
 				printf '%-15s not available: %s\n' "$name" "$pause"
 				continue
 			fi
-			printf '%-15s %3s %9.8s %10.8s %10.8s %10.8s %10.8s %8s %8s %9.8s %4s\n' "$name" "$n" "$pause" "$gap" "$worst" "$less" "$beyond" "$tx" "$rx" "$tcp" "$dup"
+			printf '%-15s %3s %9.8s %10.8s %10.8s %10.8s %10.8s %10.8s %8s %8s %9.8s %4s\n' "$name" "$n" "$pause" "$gap" "$worst" "$less" "$long" "$beyond" "$tx" "$rx" "$tcp" "$dup"
 		done
 	printf '(medians in ms but for WORST, of the rounds of this run; TX: client to guest; %s)\n\n' "${OUT#"$REPO"/}.json"
 	jq -r '.ratios | to_entries[] | "  \(.key): \(.value // "-")"' "$OUT.json"
