@@ -423,3 +423,23 @@ int sfh_domxml_place_vfs(const char *xml, size_t len, const struct sfh_vf_place 
 	}
 	return sfh_xml_write(doc, false, ret_xml, err);
 }
+
+int sfh_domxml_populate(const char *xml, size_t len, char **ret_xml, struct sfh_error *err)
+{
+	_cleanup_doc_ xmlDoc *doc = NULL;
+	xmlNode *backing, *allocation;
+	int r = sfh_xml_read(xml, len, WHAT, "domain", &doc, err);
+
+	*ret_xml = NULL;
+	if (r < 0)
+		return r;
+	backing = sfh_xml_first(xmlDocGetRootElement(doc), "memoryBacking");
+	if (sfh_xml_first(backing, "allocation"))
+		return 0;
+	if (!backing)
+		backing = xmlNewChild(xmlDocGetRootElement(doc), NULL, BAD_CAST "memoryBacking", NULL);
+	allocation = backing ? xmlNewChild(backing, NULL, BAD_CAST "allocation", NULL) : NULL;
+	if (!allocation || !xmlSetProp(allocation, BAD_CAST "mode", BAD_CAST "immediate"))
+		return sfh_err(err, -ENOMEM, "out of memory");
+	return sfh_xml_write(doc, false, ret_xml, err);
+}

@@ -162,4 +162,9 @@ struct sfh_vf_place {
 int sfh_domxml_place_vfs(const char *xml, size_t len, const struct sfh_vf_place *places,
 			 size_t nplaces, char **ret_xml, struct sfh_error *err);
 
+/* Has QEMU touch all of the guest's memory before it starts: <memoryBacking> with
+ * <allocation mode='immediate'/>. *ret_xml stays NULL if the domain says already how its
+ * memory is allocated; else as above. */
+int sfh_domxml_populate(const char *xml, size_t len, char **ret_xml, struct sfh_error *err);
+
 #endif

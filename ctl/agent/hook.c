@@ -65,6 +65,39 @@ static unsigned with_vf(const struct sfh_guest_desc *guest)
 	return n;
 }
 
+/* A VF waits for the guest, and the host can spare the memory that it pins. */
+static bool will_pin(struct sfh_agent *a, const struct sfh_guest_desc *guest)
+{
+	const struct sfh_kernel_ops *kernel = a->engine.kernel;
+
+	for (size_t i = 0; i < guest->nnics; i++) {
+		const struct sfh_pair *p =
+			sfh_engine_pair(&a->engine, guest->uuid, &guest->nics[i].mac);
+
+		if (p && p->has_lease &&
+		    (!kernel->can_pin || kernel->can_pin(a->engine.kernel_ctx, p, NULL) == 0))
+			return true;
+	}
+	return false;
+}
+
+/* The first VF under a QEMU pins its memory and faults in each page that was never
+ * touched, the guest standing still, right after it went on here: better before it comes.
+ * A failure is no reason to refuse the guest. */
+static void populate(const char *xml, size_t len, char **xml_answer)
+{
+	const char *from = *xml_answer ? *xml_answer : xml;
+	struct sfh_error err = { 0 };
+	char *populated = NULL;
+
+	if (sfh_domxml_populate(from, *xml_answer ? strlen(from) : len, &populated, &err) < 0)
+		sfh_agent_log(LOG_WARNING, "%s", err.text);
+	if (!populated)
+		return;
+	free(*xml_answer);
+	*xml_answer = populated;
+}
+
 /* How it can be had without a VF in the XML. */
 static void add_way_out(const char *op, const char *name, struct sfh_error *err)
 {
@@ -97,6 +130,8 @@ static int arriving(struct sfh_agent *a, const char *op, const struct sfh_descri
 		if (r < 0)
 			sfh_engine_guest_event(&a->engine, d->guest.uuid, SFH_EV_DEADLINE, NULL);
 	}
+	if (r == 0 && strcmp(op, "migrate") == 0 && will_pin(a, &d->guest))
+		populate(xml, len, ret_xml);
 	if (r < 0 && d->carried)
 		add_way_out(op, d->guest.name, err);
 	return r;

@@ -745,6 +745,30 @@ Test(domxml, place_vfs_unknown_alias)
 	assert_says(err, "'ua-sfv-000000000001'");
 }
 
+Test(domxml, populate)
+{
+	_cleanup_free_ char *xml = load_data("q35-live.xml"), *out = NULL, *again = NULL;
+	struct sfh_error err = {0};
+
+	cr_assert_eq(sfh_domxml_populate(xml, strlen(xml), &out, &err), 0, "%s", err.text);
+	assert_xpath(out, "count(/domain/memoryBacking)", "1");
+	assert_xpath(out, "string(/domain/memoryBacking/allocation/@mode)", "immediate");
+	/* How it is allocated is said now. */
+	cr_assert_eq(sfh_domxml_populate(out, strlen(out), &again, &err), 0);
+	cr_assert_null(again);
+}
+
+Test(domxml, populate_what_has_a_backing)
+{
+	static const char xml[] = "<domain><memoryBacking><hugepages/></memoryBacking></domain>";
+	struct sfh_error err = {0};
+	_cleanup_free_ char *out = NULL;
+
+	cr_assert_eq(sfh_domxml_populate(xml, strlen(xml), &out, &err), 0, "%s", err.text);
+	assert_xpath(out, "count(/domain/memoryBacking/hugepages)", "1");
+	assert_xpath(out, "string(/domain/memoryBacking/allocation/@mode)", "immediate");
+}
+
 /* --- the device ---------------------------------------------------------------------*/
 
 Test(hostdevxml, what_is_plugged)
