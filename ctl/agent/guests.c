@@ -20,6 +20,13 @@ static bool find_domain(struct sfh_agent *a, struct sfh_request *req)
 			(void)sfh_strcpy(req->domain, sizeof(req->domain), p->domain);
 			return true;
 		}
+	if (!a->resumed || a->resuming) {
+		sfh_reply_error(req,
+				"the agent has just started and does not know '%s' yet: it is asking "
+				"libvirtd which guests run, or brings networks back; try again in a moment",
+				name);
+		return false;
+	}
 	sfh_reply_error(req,
 			"no running domain '%s' has a NIC on a hybrid network that is up; 'sfhybrid-ctl "
 			"status' lists those that have",

@@ -10,6 +10,8 @@
  * Seeds that found something: 3 (a MAC zeroed for ever by a restart), 4 (a VF leased
  * twice), 5 (an ejected VF proven for ever), 6 (a lease taken over on another PF),
  * 7 (a VLAN kept by an undo that was refused). */
+#include <criterion/criterion.h>
+#include <criterion/parameterized.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -538,11 +540,10 @@ static unsigned long long from_env(const char *name, unsigned long long otherwis
 
 TestSuite(model, .timeout = 120);
 
-Test(model, ten_thousand_random_operations)
+static void random_operations(uint64_t seed, size_t total)
 {
-	uint64_t seed = from_env("SFH_MODEL_SEED", 3);
-	size_t total = from_env("SFH_MODEL_OPS", 10000), done = 0;
 	unsigned tried = 0, changed = 0;
+	size_t done = 0;
 
 	rng = seed * 0x9e3779b97f4a7c15ull + 1;
 	for (unsigned episode = 0; done < total; episode++) {
@@ -584,4 +585,21 @@ Test(model, ten_thousand_random_operations)
 	for (unsigned k = 0; k < _DO_MAX; k++)
 		cr_expect_gt(is_seen(k) ? tally.changed[k] : tally.tried[k], 0, "no %s",
 			     kinds_of_op[k].name);
+}
+
+Test(model, ten_thousand_random_operations)
+{
+	random_operations(from_env("SFH_MODEL_SEED", 3), from_env("SFH_MODEL_OPS", 10000));
+}
+
+/* A setting that was refused to a VF on its second lease was never put back. */
+ParameterizedTestParameters(model, seeds_that_failed_once)
+{
+	static uint64_t seeds[] = {14, 26, 34, 41};
+
+	return cr_make_param_array(uint64_t, seeds, SFH_ARRAY_SIZE(seeds));
+}
+ParameterizedTest(uint64_t *seed, model, seeds_that_failed_once)
+{
+	random_operations(*seed, 10000);
 }
