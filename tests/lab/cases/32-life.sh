@@ -54,7 +54,7 @@ vfio_files() {
 	on "$1" sh -c 'ls -l "/proc/$(cat "/run/libvirt/qemu/$1.pid")/fd" | grep -c "/dev/vfio/[0-9]" || true' - "$2"
 }
 
-declare_case reboot_on_standby guest "a guest that reboots on its standby leg opens no VF: not the one it had either" more within=260
+declare_case reboot_on_standby guest "a guest that reboots on its standby leg opens no VF: not the one it had either" within=260
 reboot_on_standby() {
 	local id client
 	is "VFs open on the VF leg" 1 "$(vfio_files host1 "$DOM")"

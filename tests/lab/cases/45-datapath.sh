@@ -20,7 +20,7 @@ heard_once() {
 	expect "$2 heard $numbers of 20 broadcasts from $3" test "$numbers" -ge 19
 }
 
-declare_case one_pf_two_guests guest "two guests on one PF, one accelerated: pings both ways, one copy of each broadcast" within=330 more
+declare_case one_pf_two_guests guest "two guests on one PF, one accelerated: pings both ways, one copy of each broadcast" within=330
 one_pf_two_guests() {
 	local mac ip
 	mac=$(lab guest-mac birch)
@@ -91,7 +91,7 @@ spoofed_drops() {
 		jq '[.[].formatted | select(.key == 4).values[].value] | add'
 }
 
-declare_case spoofed_source guest "a source that is not the guest's never reaches the wire from its standby leg" within=200 more
+declare_case spoofed_source guest "a source that is not the guest's never reaches the wire from its standby leg" within=200
 spoofed_source() {
 	local spoof=52:54:00:66:66:66 own seen drops
 	ctl host1 standby "$DOM"
