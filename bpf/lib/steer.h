@@ -18,8 +18,8 @@ enum sfh_verdict {
 	SFH_PASS = 0,	  /* untouched, not counted */
 	SFH_DROP = 1,	  /* .drop says why */
 	SFH_REDIRECT = 2, /* out of .ifindex */
-	SFH_SPREAD = 4,	  /* for the macvtaps of all, then pass */
 	SFH_MACVLAN = 3,  /* for an armed pair on a macvtap: count, then pass */
+	SFH_SPREAD = 4,	  /* of a guest on its VF for everybody: a copy for each macvtap, then pass */
 };
 
 struct sfh_decision {

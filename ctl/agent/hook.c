@@ -65,22 +65,6 @@ static unsigned with_vf(const struct sfh_guest_desc *guest)
 	return n;
 }
 
-/* A VF waits for the guest, and the host can spare the memory that it pins. */
-static bool will_pin(struct sfh_agent *a, const struct sfh_guest_desc *guest)
-{
-	const struct sfh_kernel_ops *kernel = a->engine.kernel;
-
-	for (size_t i = 0; i < guest->nnics; i++) {
-		const struct sfh_pair *p =
-			sfh_engine_pair(&a->engine, guest->uuid, &guest->nics[i].mac);
-
-		if (p && p->has_lease &&
-		    (!kernel->can_pin || kernel->can_pin(a->engine.kernel_ctx, p, NULL) == 0))
-			return true;
-	}
-	return false;
-}
-
 /* The first VF under a QEMU pins its memory and faults in each page that was never
  * touched, the guest standing still, right after it went on here: better before it comes.
  * A failure is no reason to refuse the guest. */
@@ -130,7 +114,7 @@ static int arriving(struct sfh_agent *a, const char *op, const struct sfh_descri
 		if (r < 0)
 			sfh_engine_guest_event(&a->engine, d->guest.uuid, SFH_EV_DEADLINE, NULL);
 	}
-	if (r == 0 && strcmp(op, "migrate") == 0 && will_pin(a, &d->guest))
+	if (r == 0 && strcmp(op, "migrate") == 0 && sfh_engine_guest_pins(&a->engine, &d->guest))
 		populate(xml, len, ret_xml);
 	if (r < 0 && d->carried)
 		add_way_out(op, d->guest.name, err);

@@ -500,6 +500,18 @@ int sfh_engine_guest_arriving(struct sfh_engine *e, const struct sfh_guest_desc 
 	return 0;
 }
 
+bool sfh_engine_guest_pins(struct sfh_engine *e, const struct sfh_guest_desc *guest)
+{
+	for (size_t i = 0; i < guest->nnics; i++) {
+		const struct sfh_pair *p = sfh_engine_pair(e, guest->uuid, &guest->nics[i].mac);
+
+		if (p && p->has_lease &&
+		    (!e->kernel->can_pin || e->kernel->can_pin(e->kernel_ctx, p, NULL) == 0))
+			return true;
+	}
+	return false;
+}
+
 void sfh_engine_guest_devices(struct sfh_engine *e, const struct sfh_guest_desc *guest)
 {
 	for (size_t i = 0; i < guest->nnics; i++) {

@@ -123,6 +123,8 @@ void sfh_engine_guest_running(struct sfh_engine *e, const struct sfh_guest_desc 
  * into the XML, and nobody can open that until the guest has landed. */
 int sfh_engine_guest_arriving(struct sfh_engine *e, const struct sfh_guest_desc *guest,
 			      struct sfh_error *err);
+/* A VF waits for this arriving guest, and the host can spare the memory that it pins. */
+bool sfh_engine_guest_pins(struct sfh_engine *e, const struct sfh_guest_desc *guest);
 /* The arriving guest's devices exist (its CPUs do not run yet). */
 void sfh_engine_guest_devices(struct sfh_engine *e, const struct sfh_guest_desc *guest);
 /* An event of all pairs of a domain. */

@@ -141,6 +141,24 @@ Test(policy, a_guest_that_the_host_cannot_spare_stays_unpinned)
 	assert_state(p, PLUGGING);
 }
 
+/* Whose memory is populated before it arrives: only that of a guest with a VF waiting, on a
+ * host that can spare it. */
+Test(policy, an_arrival_pins_with_a_vf_and_memory_only)
+{
+	struct sfh_kernel_ops ops = *f->e.kernel;
+	struct sfh_guest_nic nic = fake_nic(&mac_a);
+	struct sfh_guest_desc g = fake_guest(GUEST, &nic, 1);
+
+	ops.can_pin = can_pin;
+	f->e.kernel = &ops;
+	cr_assert_not(sfh_engine_guest_pins(&f->e, &g), "nobody arrives");
+	cr_assert_eq(sfh_engine_guest_arriving(&f->e, &g, NULL), 0);
+	cr_assert_eq(fake_leases(f), 1);
+	cr_assert(sfh_engine_guest_pins(&f->e, &g));
+	no_memory = true;
+	cr_assert_not(sfh_engine_guest_pins(&f->e, &g));
+}
+
 Test(policy, a_vf_that_frees_goes_past_a_guest_without_memory)
 {
 	struct sfh_kernel_ops ops = *f->e.kernel;
