@@ -17,6 +17,9 @@ arrived() {
 	vf_line "$2" "$(pair "$2" "$DOM" vf)" | grep -c "$MAC"
 	is "$2: live hostdevs" 1 "$(live_xml "$2" "$DOM" hostdev | grep -c '<hostdev')"
 	is "$2: persistent hostdevs" '' "$(saved_xml "$2" "$DOM" hostdev)"
+	# Its memory was populated for this run only: the definition is its owner's.
+	is "$2: allocation" 1 "$(live_xml "$2" "$DOM" memoryBacking | grep -c "<allocation mode='immediate'/>")"
+	is "$2: persistent memoryBacking" '' "$(saved_xml "$2" "$DOM" memoryBacking)"
 	guest_netdevs "$2" "$DOM" | grep -c ' primary igbvf '
 }
 
