@@ -300,6 +300,7 @@ static int way_ours(struct dp_rival *r, struct sfh_error *err)
 	enum sfh_standby_kind kind = r->plan->sink == DP_SINK_MACVTAP ? SFH_STANDBY_MACVTAP :
 									SFH_STANDBY_TAP;
 	struct sfh_steer_config cfg = { .bpffs = r->bpffs, .max_pairs = 16384 };
+	bool xdp = kind == SFH_STANDBY_TAP; /* as `up` does it */
 	struct sfh_steer_pf_info info;
 	int rc;
 
@@ -308,8 +309,8 @@ static int way_ours(struct dp_rival *r, struct sfh_error *err)
 		return sfh_err(err, -errno, "cannot mount a bpffs: %s", strerror(errno));
 	rc = sfh_steer_open(&cfg, &r->steer, err);
 	if (rc == 0)
-		rc = sfh_steer_pf_attach(r->steer, r->pf, true, &info, err);
-	if (rc == 0 && info.xdp == SFH_XDP_NONE)
+		rc = sfh_steer_pf_attach(r->steer, r->pf, xdp, &info, err);
+	if (rc == 0 && xdp && info.xdp == SFH_XDP_NONE)
 		rc = sfh_err(err, info.xdp_error, "no XDP on the PF: %s", info.xdp_why);
 	if (rc == 0)
 		r->xdp = info.xdp;

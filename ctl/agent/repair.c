@@ -97,13 +97,19 @@ static int end_lease(struct sfh_agent *a, const struct sfh_finding *f, struct sf
 static int mend_program(struct sfh_agent *a, const struct sfh_finding *f, struct sfh_error *err)
 {
 	struct sfh_steer_pf_info info = { .xdp = SFH_XDP_NONE };
+	uint32_t ifindex = (uint32_t)f->pf_ifindex;
+	bool xdp = false;
 	int r;
 
 	(void)pthread_mutex_lock(&a->steer_lock);
-	r = a->steer ? sfh_steer_pf_attach(a->steer, (uint32_t)f->pf_ifindex, true, &info, err)
-		     : sfh_err(err, -ENOTCONN, "the datapath is not loaded");
+	if (a->steer) {
+		xdp = sfh_steer_xdp_wanted(a->steer, ifindex);
+		r = sfh_steer_pf_attach(a->steer, ifindex, xdp, &info, err);
+	} else {
+		r = sfh_err(err, -ENOTCONN, "the datapath is not loaded");
+	}
 	(void)pthread_mutex_unlock(&a->steer_lock);
-	if (r == 0 && info.xdp == SFH_XDP_NONE)
+	if (r == 0 && xdp && info.xdp == SFH_XDP_NONE)
 		r = sfh_err(err, info.xdp_error, "%s", info.xdp_why);
 	return r;
 }

@@ -69,12 +69,20 @@ static void run(struct sfh_job *job)
 	sfh_agent_virt_put(j->a);
 }
 
+static const char *name_of(const struct sfh_agent *a, const char *uuid)
+{
+	for (const struct sfh_pair *p = a->engine.pairs; p; p = p->next)
+		if (strcmp(p->domain, uuid) == 0)
+			return p->domain_name;
+	return uuid;
+}
+
 static void done(struct sfh_job *job)
 {
 	struct yield_job *j = (struct yield_job *)job;
 
 	if (j->err.code)
-		sfh_agent_log(LOG_WARNING, "%s: %s", j->uuid, j->err.text);
+		sfh_agent_log(LOG_WARNING, "%s: %s", name_of(j->a, j->uuid), j->err.text);
 	if (j->let_run)
 		note(j->a, j->uuid);
 	if (j->leaving) { /* what the last agent heard */
@@ -86,7 +94,7 @@ static void done(struct sfh_job *job)
 	if (j->paused_by_user) {
 		sfh_agent_log(LOG_WARNING,
 			      "%s is paused and cannot let go of its VF: resume it first ('virsh resume')",
-			      j->uuid);
+			      name_of(j->a, j->uuid));
 		(void)j->a->engine.hv->abort(j->a, j->uuid);
 	}
 	free(j);

@@ -250,14 +250,20 @@ static int step_attach(void *ctx, struct sfh_error *err)
 {
 	struct change *c = ctx;
 	struct sfh_steer_pf_info info = { 0 };
+	/* XDP takes a frame to a tap past the bridge. A macvtap takes none from XDP: there
+	 * the program would look at every frame of the PF for nothing. */
+	bool taps = c->s->bridge[0];
 	int r;
 
 	say(c, "attaching eBPF programs");
 	(void)pthread_mutex_lock(c->s->steer_lock);
-	r = c->s->ops->attach(c->s->steer, (uint32_t)c->row.ifindex, true, &info, err);
+	r = c->s->ops->attach(c->s->steer, (uint32_t)c->row.ifindex, taps, &info, err);
 	(void)pthread_mutex_unlock(c->s->steer_lock);
 	if (r < 0)
 		return r;
+	if (!taps && info.xdp == SFH_XDP_NONE)
+		(void)sfh_strcpy(info.xdp_why, sizeof(info.xdp_why),
+				 "a network on macvtap has no use for XDP");
 	(void)snprintf(c->row.xdp, sizeof(c->row.xdp), "%s%s%s", sfh_xdp_name(info.xdp),
 		       info.xdp_why[0] ? ": " : "", info.xdp_why);
 	return 0;

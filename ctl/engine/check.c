@@ -108,6 +108,16 @@ static bool state_is(const struct sfh_ledger_pair *row, const char *state)
 	return strcmp(row->state, state) == 0;
 }
 
+/* The agent is about to bring the network up or down: its PFs are in between. */
+static bool in_change(const struct sfh_survey *s, const char *network)
+{
+	for (size_t i = 0; i < s->nnetworks; i++)
+		if (strcmp(s->networks[i].name, network) == 0)
+			return !s->agent_gone && !s->networks[i].trouble[0] &&
+			       s->networks[i].phase != SFH_NETWORK_UP;
+	return false;
+}
+
 /* --- PFs and VFs ------------------------------------------------------------------------ */
 
 static void check_pf(struct checker *c, const struct sfh_survey_pf *p)
@@ -436,6 +446,8 @@ int sfh_check(const struct sfh_survey *s, int (*cb)(void *ctx, const struct sfh_
 	for (size_t i = 0; i < s->nnetworks; i++)
 		check_network(&c, &s->networks[i]);
 	for (size_t i = 0; i < s->npfs; i++) {
+		if (in_change(s, s->pfs[i].row.network))
+			continue;
 		check_pf(&c, &s->pfs[i]);
 		for (unsigned v = 0; s->pfs[i].present && v < s->pfs[i].pf->num_vfs; v++)
 			check_vf(&c, &s->pfs[i], v);

@@ -110,7 +110,8 @@ const char *sfh_finding_name(enum sfh_finding_kind kind);
 bool sfh_finding_repairable(enum sfh_finding_kind kind);
 
 /* Calls cb for each disagreement; a non-zero return of cb ends it and is
- * returned. Pairs that are in the middle of a switch are left alone. */
+ * returned. Pairs in the middle of a switch and, while there is an agent, PFs of networks
+ * that it brings up or down are left alone. */
 int sfh_check(const struct sfh_survey *s, int (*cb)(void *ctx, const struct sfh_finding *f),
 	      void *ctx);
 

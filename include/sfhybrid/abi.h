@@ -41,7 +41,7 @@
 /* In sfh_meta. Raise the version with every change of a struct, a map or the
  * meaning of a field: user space refuses pins of any other version. */
 #define SFH_ABI_MAGIC	0x53464859u /* "SFHY" */
-#define SFH_ABI_VERSION 5u
+#define SFH_ABI_VERSION 6u
 
 #define SFH_PIN_DIR	   "sfhybrid" /* below the bpffs mount */
 #define SFH_MAX_PAIRS	   4096	      /* default size of the maps with one entry per pair */

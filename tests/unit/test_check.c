@@ -233,6 +233,24 @@ Test(check, a_network_that_is_not_what_it_should_be)
 	(void)only(&w, SFH_FINDING_NETWORK_FAILED, "'down' of network 'blue' was cut short");
 }
 
+Test(check, a_network_that_is_about_to_come_up)
+{
+	struct sfh_ledger_network row = { .name = "blue", .phase = SFH_NETWORK_COMING };
+	struct world w;
+
+	world_init(&w);
+	w.s.networks = &row;
+	w.s.nnetworks = 1;
+	w.spf.row.generation = 0;
+	w.spf.carrier = w.spf.tc = false;
+	nothing(&w);
+	w.s.agent_gone = true; /* nobody will bring it up */
+	cr_assert_eq(sfh_check(&w.s, note, &w), 0);
+	cr_assert_geq(w.n, 3);
+	cr_assert_eq(w.found[0].kind, SFH_FINDING_NETWORK_FAILED);
+	cr_assert_eq(w.found[1].kind, SFH_FINDING_VFS_CHANGED);
+}
+
 Test(check, a_switch_that_nobody_will_end)
 {
 	struct world w;

@@ -252,9 +252,9 @@ static int ports(struct sfh_nl *nl, int master, struct sfh_link *ret, size_t n,
 static int attach(struct sfh_steer *s, uint32_t ifindex, bool want_xdp,
 		  struct sfh_steer_pf_info *ret, struct sfh_error *err)
 {
-	(void)s, (void)want_xdp;
+	(void)s;
 	CALL(err, by_ifindex((int)ifindex)->attached = true);
-	ret->xdp = SFH_XDP_DISPATCHER;
+	ret->xdp = want_xdp ? SFH_XDP_DISPATCHER : SFH_XDP_NONE;
 	return done(0);
 }
 
@@ -437,6 +437,33 @@ Test(netsetup, a_bridge_that_was_there_stays)
 	cr_assert_eq(sfh_net_up(&s, NULL), 0);
 	cr_assert_eq(sfh_net_down(&s, NULL), 0);
 	cr_assert(host->bridge);
+}
+
+static int note_xdp(void *ctx, const struct sfh_ledger_pf *row)
+{
+	return sfh_strcpy(ctx, sizeof(row->xdp), row->xdp);
+}
+
+static void xdp_is(const char *mode, const char *bridge, const char *want)
+{
+	char xdp[sizeof(((struct sfh_ledger_pf *)0)->xdp)] = "";
+	struct sfh_netsetup s;
+
+	fresh_host();
+	s = net();
+	(void)strcpy(s.row.mode, mode);
+	(void)strcpy(s.row.bridge, bridge);
+	s.pf.bridge = bridge;
+	cr_assert_eq(sfh_net_up(&s, NULL), 0);
+	cr_assert_eq(sfh_ledger_pfs(ledger, note_xdp, xdp), 0);
+	cr_assert_str_eq(xdp, want);
+	cr_assert_eq(sfh_net_down(&s, NULL), 0);
+}
+
+Test(netsetup, xdp_is_for_taps)
+{
+	xdp_is("linux-bridge", "br", "dispatcher");
+	xdp_is("macvtap-bridge", "", "tc-only: a network on macvtap has no use for XDP");
 }
 
 /* Every call of `up` fails in turn: the host is as it was, and the ledger empty. */

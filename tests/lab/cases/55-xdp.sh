@@ -30,7 +30,7 @@ xdp_beside_others() {
 	lab exec host1 sh -c 'cat >/run/xdpmate && chmod +x /run/xdpmate' <"$out"
 	on host1 sysctl -q -w kernel.bpf_stats_enabled=1
 
-	network_up host1 "$NET"
+	network_up host1 "$NET" linux-bridge # a macvtap takes nothing from XDP
 	is "XDP" dispatcher "$(xdp_of_pf)"
 	id=$(xdp_id)
 	on host1 /usr/lib/sfhybrid-lab/agent restart
