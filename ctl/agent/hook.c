@@ -85,19 +85,19 @@ static void populate(const char *xml, size_t len, char **xml_answer)
 /* How it can be had without a VF in the XML. */
 static void add_way_out(const char *op, const char *name, struct sfh_error *err)
 {
-	char why[sizeof(err->text)];
+	const struct sfh_error was = *err;
 
-	memcpy(why, err->text, sizeof(why));
+	*err = (struct sfh_error){ 0 };
 	if (strcmp(op, "restore") == 0)
-		(void)sfh_err(err, err->code,
+		(void)sfh_err(err, was.code,
 			      "'%s' was saved with a VF, and %s: restore it when one is free, or put "
 			      "it on its standby leg before saving it ('sfhybrid-ctl standby %s')",
-			      name, why, name);
+			      name, was.text, name);
 	else
-		(void)sfh_err(err, err->code,
+		(void)sfh_err(err, was.code,
 			      "'%s' comes with its VF plugged, and %s: migrate it with "
 			      "'sfhybrid-ctl migrate %s URI' on the source host, which takes it off "
-			      "first", name, why, name);
+			      "first", name, was.text, name);
 }
 
 static int arriving(struct sfh_agent *a, const char *op, const struct sfh_described *d,

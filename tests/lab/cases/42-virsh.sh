@@ -156,7 +156,7 @@ ended_badly() {
 	reachable "$IP"
 	guest_netdevs host1 "$DOM" | grep -c ' primary igbvf '
 	expect "host2 keeps a domain" wait_for 20 no_domain host2
-	expect "host2: a VF is still in use" wait_for 10 no_vf_is_used host2
+	expect "host2: a VF is still in use" wait_for 20 no_vf_is_used host2
 	clean_fsck
 }
 no_domain() { [[ -z $(on "$1" virsh -q list --all --name) ]]; }
