@@ -48,6 +48,7 @@ struct sfh_agent {
 	struct sfh_hostdev_user *hostdev_users; /* hostdevs.c */
 	struct sfh_hold *holds; /* hold.c */
 	struct sfh_let_run *let_run; /* yield.c */
+	struct sfh_arrival *arrivals; /* connect.c: that died with libvirtd */
 	unsigned network_jobs; /* ups and downs under way */
 	unsigned resuming;     /* of them, those that nobody asked for: at start, tried again */
 	bool retry_wanted;     /* once they have ended */
@@ -122,6 +123,8 @@ int sfh_agent_events_init(struct sfh_agent *a);
 void sfh_agent_queue_event(void *ctx, const struct sfh_virt_event *ev);
 /* connect.c. Loop: connects in a worker, then takes over what is there; again after a loss. */
 void sfh_agent_connect(struct sfh_agent *a);
+/* After libvirtd went. */
+void sfh_agent_reconnect(struct sfh_agent *a);
 /* Loop: for guests that were found running: have they negotiated STANDBY? The
  * answers come as SFH_EV_NEGOTIATED. */
 void sfh_agent_ask_negotiated(struct sfh_agent *a);

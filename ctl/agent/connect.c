@@ -8,6 +8,14 @@
 
 #define RECONNECT_US (1000 * 1000)
 
+/* A guest that was on its way here when libvirtd went. libvirt kills its QEMU when it
+ * starts again, and tells nobody: there is no domain any more. */
+struct sfh_arrival {
+	struct sfh_arrival *next;
+	char uuid[SFH_UUID_STRLEN];
+	uint64_t deadline_ns; /* the pair's: another one means another attempt */
+};
+
 struct connect_job {
 	struct sfh_job job;
 	struct sfh_agent *a;
@@ -78,6 +86,44 @@ static int on_retry(sd_event_source *source, uint64_t usec, void *userdata)
 	return 0;
 }
 
+static void note_arrivals(struct sfh_agent *a)
+{
+	for (const struct sfh_pair *p = a->engine.pairs; p; p = p->next) {
+		struct sfh_arrival *l = p->state == SFH_PAIR_ARRIVING ? calloc(1, sizeof(*l)) : NULL;
+
+		if (!l)
+			continue;
+		(void)sfh_strcpy(l->uuid, sizeof(l->uuid), p->domain);
+		l->deadline_ns = p->deadline_ns;
+		l->next = a->arrivals;
+		a->arrivals = l;
+	}
+}
+
+static bool still_expected(const struct sfh_agent *a, const struct sfh_arrival *l)
+{
+	for (const struct sfh_pair *p = a->engine.pairs; p; p = p->next)
+		if (strcmp(p->domain, l->uuid) == 0 && p->state == SFH_PAIR_ARRIVING &&
+		    p->deadline_ns == l->deadline_ns)
+			return true;
+	return false;
+}
+
+/* After those that run here were noted: the others will not come. */
+static void drop_arrivals(struct sfh_agent *a)
+{
+	while (a->arrivals) {
+		struct sfh_arrival *l = a->arrivals;
+
+		a->arrivals = l->next;
+		if (still_expected(a, l)) {
+			sfh_agent_log(LOG_NOTICE, "%s does not arrive: libvirtd was restarted", l->uuid);
+			sfh_engine_guest_event(&a->engine, l->uuid, SFH_EV_STOPPED, NULL);
+		}
+		free(l);
+	}
+}
+
 static void done_connect(struct sfh_job *job)
 {
 	struct connect_job *j = (struct connect_job *)job;
@@ -108,6 +154,7 @@ static void done_connect(struct sfh_job *job)
 		sfh_described_done(&d);
 		free(j->xmls[i]);
 	}
+	drop_arrivals(a);
 	sfh_agent_ask_negotiated(a);
 	sfh_yield_look(a);
 	swept = a->resuming ? 0 : sfh_agent_sweep(a);
@@ -119,6 +166,12 @@ static void done_connect(struct sfh_job *job)
 	json_decref(j->autostart);
 	free(j->xmls);
 	free(j);
+}
+
+void sfh_agent_reconnect(struct sfh_agent *a)
+{
+	note_arrivals(a);
+	sfh_agent_connect(a);
 }
 
 void sfh_agent_connect(struct sfh_agent *a)

@@ -540,7 +540,7 @@ static void handle(struct sfh_agent *a, const struct sfh_virt_event *ev)
 	case SFH_VIRT_CLOSED:
 		sfh_agent_log(LOG_WARNING, "libvirtd is gone; guests run on, reconnecting");
 		__atomic_store_n(&a->virt_lost, true, __ATOMIC_RELEASE);
-		sfh_agent_connect(a);
+		sfh_agent_reconnect(a);
 		break;
 	}
 }
