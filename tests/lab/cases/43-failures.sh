@@ -221,3 +221,29 @@ no_hostdev_in_begin() {
 	wait_vf host2 "$DOM" || fail "not accelerated: $(pair host2 "$DOM" reason)"
 	migrate host2 host1
 }
+
+declare_case guest_keeps_the_vf guest "a guest that ignores the unplug: the migration is refused in time, it keeps its VF; --force resets it" more within=400
+guest_keeps_the_vf() {
+	local VF began said
+	VF=$(pair host1 "$DOM" vf)
+	deaf_to_unplugs host1 "$DOM"
+	began=$SECONDS
+	if said=$(ctl host1 migrate "$DOM" "$(uri_of host2)" --persistent --undefinesource 2>&1); then
+		fail "migrate succeeded"
+	fi
+	echo "$said"
+	grep -q -- --force <<<"$said" || fail "no hint to --force in: $said"
+	expect "that took $((SECONDS - began)) s" test $((SECONDS - began)) -lt 45
+	is "state" vf "$(pair host1 "$DOM" state)"
+	is "VF" "$VF" "$(pair host1 "$DOM" vf)"
+	reachable "$IP"
+	ctl host1 migrate "$DOM" "$(uri_of host2)" --persistent --undefinesource --force
+	arrived host1 host2
+	reachable "$IP"
+	clean_fsck
+	migrate host2 host1
+}
+# deaf_to_unplugs HOST DOM: its kernel hears no ACPI notification of a hot-plug any more.
+deaf_to_unplugs() {
+	in_guest "$1" "$2" sh -c 'echo disable >/sys/firmware/acpi/interrupts/gpe01'
+}
