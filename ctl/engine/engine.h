@@ -50,7 +50,7 @@ struct sfh_engine {
 	void *listener_ctx;
 	struct sfh_ledger *ledger; /* borrowed */
 	uint64_t (*now)(void);
-	struct sfh_inventory *inventory; /* pool.c; what is known of each PF's VFs */
+	struct sfh_inventory *inventory; /* inventory.c; what is known of each PF's VFs */
 	struct sfh_engine_network *networks;
 	struct sfh_pair *pairs;
 	struct sfh_migration *migrations;
