@@ -50,7 +50,7 @@ struct sfh_engine {
 	void *listener_ctx;
 	struct sfh_ledger *ledger; /* borrowed */
 	uint64_t (*now)(void);
-	struct sfh_inventory *inventory; /* pool.c; what is known of each PF's VFs */
+	struct sfh_inventory *inventory; /* inventory.c; what is known of each PF's VFs */
 	struct sfh_engine_network *networks;
 	struct sfh_pair *pairs;
 	struct sfh_migration *migrations;
@@ -207,7 +207,7 @@ void sfh_pool_freed(struct sfh_engine *e, const char *pf);
 int sfh_pool_refresh(struct sfh_engine *e, const char *network, struct sfh_error *err);
 /* Writes the pair as it is now to the ledger. */
 void sfh_pair_save(struct sfh_engine *e, const struct sfh_pair *p);
-/* pair.c: on to PROVING: the VF is plugged and parked. */
+/* pair_to_vf.c: on to PROVING: the VF is plugged and parked. */
 void sfh_pair_prove(struct sfh_engine *e, struct sfh_pair *p);
 void sfh_pair_forget(struct sfh_engine *e, struct sfh_pair *p);
 void sfh_migration_advance(struct sfh_engine *e, const char *uuid);

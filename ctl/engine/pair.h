@@ -138,12 +138,12 @@ struct sfh_engine;
  * it goes in once the guest uses the leg, and out after the VF has taken over. */
 void sfh_pair_filter(struct sfh_engine *e, struct sfh_pair *p, bool there);
 
-typedef void (*sfh_pair_action)(struct sfh_engine *e, struct sfh_pair *p, const char *why);
+typedef void sfh_pair_action(struct sfh_engine *e, struct sfh_pair *p, const char *why);
 
 struct sfh_transition {
 	enum sfh_pair_state state;
 	enum sfh_pair_event event;
-	sfh_pair_action action;
+	sfh_pair_action *action;
 	const char *doc;
 };
 

@@ -20,7 +20,7 @@ static int ask(struct sfh_engine *e, struct sfh_pair *p, const struct sfh_lease 
 	int r = e->kernel->port_ask(e->kernel_ctx, p->pf_ifindex, lease, request, err);
 
 	p->port_request = r == 0 ? request : 0;
-	return r == -EBUSY ? -EAGAIN : r; /* the ledger's word, see set_vf() */
+	return r == -EBUSY ? -EAGAIN : r; /* the ledger's word, see sfh_pool_set_vf() */
 }
 
 static int answer(struct sfh_engine *e, struct sfh_pair *p, const struct sfh_lease *lease,

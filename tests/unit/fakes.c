@@ -364,6 +364,13 @@ const struct fake_entry *fake_entry_of(const struct fake *f, const struct sfh_pa
 	return entry_of((struct fake *)f, p, false);
 }
 
+bool fake_armed(const struct fake *f, const struct sfh_pair *p)
+{
+	const struct fake_entry *entry = fake_entry_of(f, p);
+
+	return entry && entry->armed;
+}
+
 unsigned fake_entries(const struct fake *f)
 {
 	unsigned n = 0;

@@ -148,6 +148,7 @@ void fake_forget_calls(struct fake *f);
 void fake_assert_order(const struct fake *f, ...) __attribute__((sentinel));
 
 const struct fake_entry *fake_entry_of(const struct fake *f, const struct sfh_pair *p);
+bool fake_armed(const struct fake *f, const struct sfh_pair *p);
 unsigned fake_entries(const struct fake *f);
 /* The VF's MAC and VLAN as text, "52:54:00:00:00:0a vlan 4094". */
 const char *fake_vf(const struct fake *f, unsigned pf, unsigned vf);

@@ -1,0 +1,228 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* Guests that run here or arrive: each of their NICs on a network that is up becomes
+ * a pair. */
+#include <string.h>
+#include <syslog.h>
+
+#include "ctl/engine/engine_priv.h"
+
+static void fill_place(struct sfh_pair *p, const struct sfh_engine_network *net,
+		       const struct sfh_guest_nic *nic)
+{
+	(void)sfh_strcpy(p->pf, sizeof(p->pf), nic->pf);
+	(void)sfh_strcpy(p->standby, sizeof(p->standby), nic->standby);
+	p->pf_ifindex = sfh_network_pf_ifindex(net, nic->pf);
+	(void)sfh_strcpy(p->alias, sizeof(p->alias), nic->alias);
+	p->kind = nic->kind;
+	p->adopted = nic->adopted;
+	p->never = nic->never;
+	p->priority = nic->priority;
+	p->wish = nic->wish;
+	p->barred = nic->barred;
+	p->bond = nic->bond;
+	p->mtu = nic->mtu;
+	(void)sfh_strcpy(p->profile, sizeof(p->profile), nic->profile);
+}
+
+static struct sfh_pair *pair_new(struct sfh_engine *e, const struct sfh_guest_desc *guest,
+				 const struct sfh_guest_nic *nic)
+{
+	struct sfh_pair *p = calloc(1, sizeof(*p));
+
+	if (!p)
+		return NULL;
+	(void)sfh_strcpy(p->domain, sizeof(p->domain), guest->uuid);
+	(void)sfh_strcpy(p->domain_name, sizeof(p->domain_name), guest->name);
+	(void)sfh_strcpy(p->network, sizeof(p->network), nic->network);
+	p->mac = nic->mac;
+	p->vlan = nic->vlan;
+	p->memory_kib = guest->memory_kib;
+	p->next = e->pairs;
+	e->pairs = p;
+	return p;
+}
+
+/* --- that run ---------------------------------------------------------------------------- */
+
+static void come_back(struct sfh_engine *e, struct sfh_pair *p,
+		      const struct sfh_engine_network *net, const struct sfh_guest_nic *nic)
+{
+	struct sfh_error err = { 0 };
+
+	p->nic_removed = p->negotiated = false;
+	p->standby_ifindex = 0;
+	fill_place(p, net, nic);
+	if (e->kernel->standby_attach(e->kernel_ctx, p, &err) < 0 ||
+	    e->kernel->stage(e->kernel_ctx, p, &err) < 0)
+		sfh_engine_log(e, LOG_ERR, "%s has no steering: %s", p->domain_name, err.text);
+	sfh_pair_save(e, p);
+}
+
+void sfh_engine_guest_running(struct sfh_engine *e, const struct sfh_guest_desc *guest, bool found)
+{
+	for (size_t i = 0; i < guest->nnics; i++) {
+		const struct sfh_guest_nic *nic = &guest->nics[i];
+		const struct sfh_engine_network *net = sfh_engine_network(e, nic->network);
+		struct sfh_error err = { 0 };
+		struct sfh_pair *p;
+
+		if (!net || !sfh_network_pf_ifindex(net, nic->pf))
+			continue;
+		p = sfh_engine_pair(e, guest->uuid, &nic->mac);
+		if (p && p->state == SFH_PAIR_ARRIVING && !found) { /* restored with a VF */
+			sfh_engine_guest_devices(e, guest);
+			sfh_pair_dispatch(e, p, SFH_EV_RESUMED, NULL);
+			continue;
+		}
+		if (p) { /* known: libvirtd came back, or said it twice */
+			p->adopted = nic->adopted;
+			if (p->nic_removed) /* and plugged again before its VF was let go */
+				come_back(e, p, net, nic);
+			continue;
+		}
+		p = pair_new(e, guest, nic);
+		if (!p)
+			return;
+		fill_place(p, net, nic);
+		p->state = SFH_PAIR_STANDBY;
+		p->running = true;
+		if (!found) /* before its entry: the sweep finds that by the row */
+			sfh_pair_save(e, p);
+		if (e->kernel->standby_attach(e->kernel_ctx, p, &err) < 0 ||
+		    e->kernel->stage(e->kernel_ctx, p, &err) < 0)
+			sfh_engine_log(e, LOG_ERR, "%s has no steering: %s", p->domain_name,
+				       err.text);
+		if (found)
+			sfh_guest_take_over(e, p, nic);
+		else
+			sfh_pair_filter(e, p, true);
+		sfh_pair_save(e, p);
+		sfh_pair_dispatch(e, p, SFH_EV_CONSIDER, found ? "agent-start" : "start");
+		if (p->state == SFH_PAIR_VF && p->held) /* the last agent had begun it */
+			sfh_pair_dispatch(e, p, SFH_EV_HOLD, "request");
+	}
+}
+
+/* --- that arrive ------------------------------------------------------------------------- */
+
+static void reserve(struct sfh_engine *e, struct sfh_pair *p, const struct sfh_engine_network *net)
+{
+	struct sfh_error err = { 0 };
+
+	if (!net->never && !p->never && !p->barred && p->adopted && sfh_pool_reserve(e, p, &err) < 0)
+		sfh_engine_log(e, LOG_NOTICE, "%s arrives without a VF: %s", p->domain_name,
+			       err.text);
+}
+
+/* Its XML brings a VF: libvirt demands one here. QEMU would open it in the pause, and
+ * pin the guest's memory for it: it is kept shut, which costs QEMU a warning. */
+static int carry(struct sfh_engine *e, struct sfh_pair *p, struct sfh_error *err)
+{
+	int r = p->has_lease ? 0 : sfh_pool_reserve(e, p, err);
+
+	if (r == 0 && !p->carried && e->kernel->vf_hold)
+		r = e->kernel->vf_hold(e->kernel_ctx, &p->lease.bdf, err);
+	if (r < 0)
+		return r;
+	p->landing = p->lease.bdf;
+	p->carried = true;
+	return 0;
+}
+
+static void turn_away(struct sfh_engine *e, const struct sfh_guest_desc *guest)
+{
+	for (struct sfh_pair *p = e->pairs, *next; p; p = next) {
+		next = p->next;
+		if (strcmp(p->domain, guest->uuid) == 0 && p->state == SFH_PAIR_ARRIVING)
+			sfh_pair_dispatch(e, p, SFH_EV_STOPPED, NULL);
+	}
+}
+
+int sfh_engine_guest_arriving(struct sfh_engine *e, const struct sfh_guest_desc *guest,
+			      struct sfh_error *err)
+{
+	for (size_t i = 0; i < guest->nnics; i++) {
+		const struct sfh_guest_nic *nic = &guest->nics[i];
+		const struct sfh_engine_network *net = sfh_engine_network(e, nic->network);
+		struct sfh_error why = { 0 };
+		struct sfh_pair *p;
+		int r;
+
+		if (!net || net->npfs == 0)
+			continue;
+		p = sfh_engine_pair(e, guest->uuid, &nic->mac);
+		if (p && p->state == SFH_PAIR_ARRIVING) /* again, and maybe in another way */
+			p->deadline_ns = e->now() + SFH_ARRIVING_TTL_MS * 1000000ull;
+		if (p && p->state == SFH_PAIR_ARRIVING && nic->has_vf && carry(e, p, err) < 0) {
+			turn_away(e, guest);
+			return -ENOSPC;
+		}
+		if (p)
+			continue;
+		p = pair_new(e, guest, nic);
+		if (!p)
+			return sfh_err(err, -ENOMEM, "out of memory");
+		/* libvirt picks the PF later; with one PF there is nothing to pick. */
+		fill_place(p, net, nic);
+		(void)sfh_strcpy(p->pf, sizeof(p->pf), net->pfs[0]);
+		p->pf_ifindex = net->pf_ifindex[0];
+		p->state = SFH_PAIR_ARRIVING;
+		p->deadline_ns = e->now() + SFH_ARRIVING_TTL_MS * 1000000ull;
+		r = nic->has_vf ? carry(e, p, err) : 0;
+		if (r < 0) {
+			turn_away(e, guest);
+			return r;
+		}
+		if (!p->carried)
+			reserve(e, p, net);
+		sfh_pair_save(e, p); /* before its entry: the sweep finds that by the row */
+		if (e->kernel->stage(e->kernel_ctx, p, &why) < 0)
+			sfh_engine_log(e, LOG_WARNING, "%s", why.text);
+	}
+	return 0;
+}
+
+bool sfh_engine_guest_pins(struct sfh_engine *e, const struct sfh_guest_desc *guest)
+{
+	for (size_t i = 0; i < guest->nnics; i++) {
+		const struct sfh_pair *p = sfh_engine_pair(e, guest->uuid, &guest->nics[i].mac);
+
+		if (p && p->has_lease &&
+		    (!e->kernel->can_pin || e->kernel->can_pin(e->kernel_ctx, p, NULL) == 0))
+			return true;
+	}
+	return false;
+}
+
+void sfh_engine_guest_devices(struct sfh_engine *e, const struct sfh_guest_desc *guest)
+{
+	for (size_t i = 0; i < guest->nnics; i++) {
+		const struct sfh_guest_nic *nic = &guest->nics[i];
+		const struct sfh_engine_network *net = sfh_engine_network(e, nic->network);
+		struct sfh_pair *p = sfh_engine_pair(e, guest->uuid, &nic->mac);
+		bool moved;
+
+		if (!net || !sfh_network_pf_ifindex(net, nic->pf))
+			continue;
+		if (!p) { /* the hook did not reach us */
+			p = pair_new(e, guest, nic);
+			if (!p)
+				return;
+			p->state = SFH_PAIR_ARRIVING;
+			p->carried = nic->has_vf;
+			p->landing = nic->vf;
+		}
+		if (p->state != SFH_PAIR_ARRIVING)
+			continue;
+		moved = p->pf[0] && strcmp(p->pf, nic->pf) != 0;
+		if (moved) { /* libvirt picked another PF: what was staged there goes */
+			(void)e->kernel->unstage(e->kernel_ctx, p, NULL);
+			sfh_pool_release(e, p);
+		}
+		fill_place(p, net, nic);
+		if (moved)
+			reserve(e, p, net);
+		sfh_pair_save(e, p); /* before its entry: the sweep finds that by the row */
+		sfh_pair_dispatch(e, p, SFH_EV_DEVICES, NULL);
+	}
+}

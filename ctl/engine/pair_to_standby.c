@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* Off the VF, back to the standby leg: because somebody asked, because the VF is of
+ * no use, or by the guest's own doing. */
+#include <string.h>
+#include <syslog.h>
+
+#include "ctl/engine/pair_priv.h"
+
+void sfh_pair_unplug(struct sfh_engine *e, struct sfh_pair *p, const char *cause)
+{
+	int r;
+
+	sfh_pair_switch_end(e, p, "given up: the guest had to leave the VF first");
+	p->next_probe_ns = 0;
+	p->let_go = false;
+	sfh_pair_switch_begin(e, p, false, cause);
+	/* The guest's first frame on its standby leg arms the entry, before libvirt
+	 * has told us anything. */
+	sfh_pair_stage(e, p);
+	sfh_pair_enter(e, p, SFH_PAIR_UNPLUGGING, SFH_UNPLUG_DEADLINE_MS);
+	r = e->hv->unplug(e->hv_ctx, p);
+	if (r < 0)
+		sfh_pair_dispatch(e, p, SFH_EV_UNPLUG_FAILED, strerrordesc_np(-r));
+}
+
+/* The guest kept its VF or got it back, and the switch does not take it again. */
+void sfh_act_port_lost(struct sfh_engine *e, struct sfh_pair *p, const char *why)
+{
+	sfh_engine_log(e, LOG_WARNING, "%s: off its VF: %s", p->domain_name, why ? why : "");
+	p->port_refused = true;
+	sfh_pair_unplug(e, p, sfh_reason_name(SFH_REASON_PORT_PROFILE));
+}
+
+void sfh_act_hold(struct sfh_engine *e, struct sfh_pair *p, const char *why)
+{
+	p->held = true;
+	sfh_pair_unplug(e, p, why ? why : "request");
+}
+
+void sfh_act_hold_standby(struct sfh_engine *e, struct sfh_pair *p, const char *why)
+{
+	bool called = sfh_pair_was_called(p);
+
+	(void)why;
+	p->held = true;
+	sfh_pair_rest_on_standby(e, p, SFH_REASON_BY_REQUEST, NULL);
+	if (called)
+		sfh_pool_freed(e, p->pf);
+}
+
+/* The guest's own NIC is gone: a VF without it is of no use, and the pair goes
+ * when the guest has let go of the VF. */
+void sfh_act_nic_removed(struct sfh_engine *e, struct sfh_pair *p, const char *why)
+{
+	(void)why;
+	p->nic_removed = true;
+	sfh_pair_unplug(e, p, "nic-removed");
+}
+
+/* A guest that was asked to let go of the VF and speaks on its standby leg has let
+ * go: its driver closed the VF before the bond took the other leg. QEMU's word
+ * comes tens of milliseconds later; until the MAC is zero the NIC keeps what is
+ * sent to the guest for a VF that nobody serves. */
+void sfh_act_let_go(struct sfh_engine *e, struct sfh_pair *p, const char *why)
+{
+	struct sfh_error err = { 0 };
+
+	(void)why;
+	if (p->let_go)
+		return;
+	p->let_go = true;
+	sfh_pair_warn_if(e, sfh_pool_quiet(e, p, &err), &err);
+	sfh_pair_filter(e, p, true);
+	sfh_pair_switch_step(e, p, "let-go");
+}
+
+void sfh_act_unplugged(struct sfh_engine *e, struct sfh_pair *p, const char *why)
+{
+	struct sfh_error err = { 0 };
+	enum sfh_reason reason;
+
+	(void)why;
+	sfh_pair_switch_step(e, p, "released");
+	sfh_pair_arm(e, p);
+	if (sfh_pool_quiet(e, p, &err) < 0)
+		sfh_engine_log(e, LOG_ERR, "VF %u of '%s' keeps the guest's MAC: %s", p->lease.vf,
+			       p->lease.pf, err.text);
+	sfh_pair_filter(e, p, true);
+	sfh_pair_switch_step(e, p, "quiet");
+	sfh_pair_switch_end(e, p, NULL);
+	if (p->nic_removed) {
+		char uuid[SFH_UUID_STRLEN];
+
+		memcpy(uuid, p->domain, sizeof(uuid));
+		sfh_act_gone(e, p, NULL);
+		sfh_migration_advance(e, uuid); /* it may have waited for this pair alone */
+		return;
+	}
+	if (p->leaving) {
+		p->reason = SFH_REASON_MIGRATING;
+		sfh_pair_enter(e, p, SFH_PAIR_LEAVING, 0);
+		sfh_migration_advance(e, p->domain);
+		return;
+	}
+	sfh_pool_release(e, p);
+	reason = sfh_pair_why_not(e, p);
+	sfh_pair_rest_on_standby(e, p, reason, NULL);
+	if (reason == SFH_REASON_NONE) /* asked back while it was unplugging */
+		sfh_act_consider(e, p, NULL);
+}
+
+/* Nobody here asked for it: the guest's own admin ejected the VF. It would get it
+ * back at once, for ever; it stays off until it negotiates anew or is asked. */
+void sfh_act_ejected(struct sfh_engine *e, struct sfh_pair *p, const char *why)
+{
+	struct sfh_error err = { 0 };
+
+	(void)e->kernel->want_proof(e->kernel_ctx, p, false, &err);
+	sfh_pair_switch_end(e, p, "the guest ejected the VF");
+	sfh_pair_switch_begin(e, p, false, "ejected");
+	p->no_driver = true;
+	sfh_act_unplugged(e, p, why);
+}
+
+void sfh_act_unplug_failed(struct sfh_engine *e, struct sfh_pair *p, const char *why)
+{
+	struct sfh_error err = { 0 };
+	bool leaving = p->leaving;
+
+	p->held = false;
+	p->leaving = false;
+	(void)sfh_strcpy(p->detail, sizeof(p->detail),
+			 why ? why : "the guest did not let go of the VF in time");
+	sfh_pair_switch_end(e, p, p->detail);
+	if (p->let_go)
+		sfh_pair_warn_if(e, sfh_pool_unquiet(e, p, &err), &err);
+	err.code = 0;
+	sfh_pair_filter(e, p, false);
+	if (p->parked) { /* it may still come to life */
+		sfh_pair_prove(e, p);
+	} else {
+		sfh_pair_warn_if(e, e->kernel->disarm(e->kernel_ctx, p, &err), &err);
+		sfh_pair_enter(e, p, SFH_PAIR_VF, 0);
+	}
+	if (leaving)
+		sfh_engine_migrated(e, p->domain, -ETIMEDOUT, p->detail);
+}

@@ -1,0 +1,213 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* Off the VF: by hand, because the VF fails, and when the guest keeps it. */
+#include <string.h>
+
+#include "tests/unit/fakes.h"
+
+static struct fake *f;
+
+static void init(void)
+{
+	f = fake_new();
+}
+
+static void fini(void)
+{
+	fake_free(f);
+}
+
+TestSuite(to_standby, .init = init, .fini = fini, .timeout = 30);
+
+Test(to_standby, standby_by_hand_and_back)
+{
+	struct sfh_pair *p = fake_pair_in(f, SFH_PAIR_VF);
+
+	fake_forget_calls(f);
+	fake_event(f, SFH_EV_HOLD);
+	assert_state(p, UNPLUGGING);
+	fake_assert_order(f, "stage 100", "unplug 52:54:00:00:00:0a", NULL);
+	cr_assert(fake_entry_of(f, p)->on_first_frame, "staged: BPF may arm it before we hear");
+	cr_assert_str_eq(fake_vf(f, 0, 0), CARRIES_A, "the VF carries until the guest lets go");
+	fake_sleep(f, 300);
+	fake_event(f, SFH_EV_UNPLUGGED);
+	assert_state(p, STANDBY);
+	assert_reason(p, BY_REQUEST);
+	cr_assert(fake_armed(f, p));
+	cr_assert_str_eq(fake_vf(f, 0, 0), ZEROED);
+	cr_assert_eq(fake_leases(f), 0);
+	cr_assert_not(f->last.to_vf);
+	cr_assert(f->last.ok);
+	cr_assert_eq(f->last.end_ns - f->last.begin_ns, 300 * FAKE_MS);
+	/* it stays there */
+	fake_event(f, SFH_EV_CONSIDER);
+	fake_event(f, SFH_EV_FIRST_FRAME);
+	fake_event(f, SFH_EV_NEGOTIATED);
+	fake_sleep(f, 600000);
+	assert_reason(p, BY_REQUEST);
+	fake_event(f, SFH_EV_ACCELERATE);
+	assert_state(p, PLUGGING);
+	cr_assert_not(p->held);
+}
+
+Test(to_standby, arms_before_it_zeroes_the_mac)
+{
+	(void)fake_pair_in(f, SFH_PAIR_UNPLUGGING);
+	fake_forget_calls(f);
+	fake_event(f, SFH_EV_UNPLUGGED);
+	fake_assert_order(f, "arm", "vf_set 100 0 mac=00:00:00:00:00:00 vlan=0", NULL);
+}
+
+Test(to_standby, held_while_on_standby)
+{
+	struct sfh_pair *p = fake_start(f, GUEST, &mac_a);
+	struct sfh_ledger_pair row;
+
+	fake_event(f, SFH_EV_HOLD);
+	assert_reason(p, BY_REQUEST);
+	cr_assert(fake_row(f, GUEST, &row) && row.held, "a restart knows it too");
+	fake_event(f, SFH_EV_NEGOTIATED);
+	assert_state(p, STANDBY);
+	cr_assert_eq(fake_count(f, "plug"), 0);
+}
+
+Test(to_standby, held_during_the_plug_gives_way_after_it)
+{
+	struct sfh_pair *p = fake_pair_in(f, SFH_PAIR_PLUGGING);
+
+	fake_event(f, SFH_EV_HOLD);
+	assert_state(p, PLUGGING);
+	fake_event(f, SFH_EV_PLUGGED);
+	fake_event(f, SFH_EV_PROOF);
+	assert_state(p, UNPLUGGING);
+	fake_event(f, SFH_EV_UNPLUGGED);
+	assert_state(p, STANDBY);
+	assert_reason(p, BY_REQUEST);
+	cr_assert_str_eq(fake_vf(f, 0, 0), ZEROED);
+	cr_assert_eq(fake_leases(f), 0);
+}
+
+Test(to_standby, the_guest_keeps_the_vf)
+{
+	struct sfh_pair *p = fake_pair_in(f, SFH_PAIR_UNPLUGGING);
+
+	sfh_pair_dispatch(&f->e, p, SFH_EV_UNPLUG_FAILED, "no answer from the guest");
+	assert_state(p, VF);
+	cr_assert_not(fake_armed(f, p));
+	cr_assert_not(fake_entry_of(f, p)->on_first_frame);
+	cr_assert_str_eq(fake_vf(f, 0, 0), CARRIES_A);
+	cr_assert_eq(fake_leases(f), 1);
+	cr_assert_not(p->held);
+	cr_assert(!f->last.to_vf && !f->last.ok);
+	cr_assert_str_eq(f->last.error, "no answer from the guest");
+	cr_assert_str_eq(p->detail, "no answer from the guest");
+}
+
+Test(to_standby, unplugging_has_a_deadline)
+{
+	struct sfh_pair *p = fake_pair_in(f, SFH_PAIR_UNPLUGGING);
+
+	fake_sleep(f, SFH_UNPLUG_DEADLINE_MS - 1);
+	assert_state(p, UNPLUGGING);
+	fake_sleep(f, 1);
+	assert_state(p, VF);
+	cr_assert_str_eq(fake_vf(f, 0, 0), CARRIES_A);
+	cr_assert(strstr(p->detail, "did not let go"), "%s", p->detail);
+}
+
+Test(to_standby, libvirt_cannot_be_asked_to_unplug)
+{
+	struct sfh_pair *p = fake_pair_in(f, SFH_PAIR_VF);
+
+	fake_fail(f, OP_UNPLUG, ENOTCONN, 0, 1);
+	fake_event(f, SFH_EV_HOLD);
+	assert_state(p, VF);
+	cr_assert_str_eq(fake_vf(f, 0, 0), CARRIES_A);
+	cr_assert_eq(fake_leases(f), 1);
+}
+
+Test(to_standby, an_unproven_vf_that_the_guest_keeps_is_not_the_vf_leg)
+{
+	/* Told to give way while proving, and the unplug fails: the VF is still in
+	 * the parking VLAN. Calling that "vf" and disarming cuts the guest off. */
+	struct sfh_pair *p = fake_pair_in(f, SFH_PAIR_PROVING);
+
+	fake_event(f, SFH_EV_HOLD);
+	fake_event(f, SFH_EV_UNPLUG_FAILED);
+	cr_assert_not(p->state == SFH_PAIR_VF && strcmp(fake_vf(f, 0, 0), PARKED_A) == 0,
+		      "state vf, and the VF is parked");
+}
+
+Test(to_standby, a_mac_that_stays_is_told)
+{
+	struct sfh_pair *p = fake_pair_in(f, SFH_PAIR_UNPLUGGING);
+
+	fake_fail(f, OP_VF_SET, EIO, 0, -1);
+	fake_event(f, SFH_EV_UNPLUGGED);
+	assert_state(p, STANDBY);
+	cr_assert(strstr(f->log, "VF 0 of 'pf0' keeps the guest's MAC"), "%s", f->log);
+	cr_assert_eq(fake_leases(f), 1, "and its row stays");
+}
+
+Test(to_standby, steering_that_fails_is_told_and_nothing_else_stops)
+{
+	struct sfh_pair *p = fake_pair_in(f, SFH_PAIR_UNPLUGGING);
+
+	fake_fail(f, OP_ARM, EIO, 0, 1);
+	fake_event(f, SFH_EV_UNPLUGGED);
+	assert_state(p, STANDBY);
+	cr_assert(strstr(f->log, "OP_ARM"), "%s", f->log);
+	cr_assert_str_eq(fake_vf(f, 0, 0), ZEROED);
+}
+
+/* --- the earliest word of a release ------------------------------------------------------ */
+
+Test(to_standby, a_guest_that_speaks_on_its_standby_leg_has_let_go)
+{
+	struct sfh_pair *p = fake_pair_in(f, SFH_PAIR_UNPLUGGING);
+	unsigned vf = p->lease.vf;
+
+	cr_assert_str_neq(fake_vf(f, 0, vf), ZEROED);
+	fake_event(f, SFH_EV_FIRST_FRAME);
+	assert_state(p, UNPLUGGING);
+	cr_assert_str_eq(fake_vf(f, 0, vf), ZEROED, "before QEMU says anything");
+	cr_assert_eq(fake_leases(f), 1, "the VF is not free before QEMU has closed it");
+	fake_event(f, SFH_EV_UNPLUGGED);
+	assert_state(p, STANDBY);
+	cr_assert_eq(fake_leases(f), 0);
+}
+
+Test(to_standby, a_guest_that_keeps_the_vf_after_all_gets_its_mac_back)
+{
+	struct sfh_pair *p = fake_pair_in(f, SFH_PAIR_UNPLUGGING);
+	char before[64];
+
+	(void)strcpy(before, fake_vf(f, 0, p->lease.vf));
+	fake_event(f, SFH_EV_FIRST_FRAME);
+	fake_event(f, SFH_EV_UNPLUG_FAILED);
+	assert_state(p, VF);
+	cr_assert_str_eq(fake_vf(f, 0, p->lease.vf), before);
+}
+
+Test(to_standby, off_the_vf_a_guest_is_in_the_filter_at_once)
+{
+	struct sfh_pair *p = fake_pair_in(f, SFH_PAIR_UNPLUGGING);
+
+	fake_forget_calls(f);
+	fake_first_frame(f, p);
+	fake_assert_order(f, "vf_set 100 0 mac=00:00:00:00:00:00 vlan=0", "filter", NULL);
+	fake_event(f, SFH_EV_UNPLUGGED);
+	cr_assert_eq(fake_count(f, "filter"), 1);
+	fake_event(f, SFH_EV_STOPPED);
+	cr_assert_eq(f->nfiltered, 0);
+}
+
+Test(to_standby, kept_on_the_vf_a_guest_leaves_the_filter)
+{
+	struct sfh_pair *p = fake_pair_in(f, SFH_PAIR_UNPLUGGING);
+
+	fake_first_frame(f, p);
+	cr_assert_eq(f->nfiltered, 1);
+	fake_event(f, SFH_EV_UNPLUG_FAILED);
+	assert_state(p, VF);
+	cr_assert_eq(f->nfiltered, 0);
+}
