@@ -738,6 +738,15 @@ int sfh_virt_abort(struct sfh_virt *v, const char *uuid, struct sfh_error *err)
 	return virDomainAbortJob(dom) < 0 ? virt_fail(err, "libvirt cannot end its job") : 0;
 }
 
+int sfh_virt_reset(struct sfh_virt *v, const char *uuid, struct sfh_error *err)
+{
+	_cleanup_dom_ dom = lookup(v, uuid, err);
+
+	if (!dom)
+		return -ENOENT;
+	return virDomainReset(dom, 0) < 0 ? virt_fail(err, "libvirt cannot reset it") : 0;
+}
+
 int sfh_virt_migrate(struct sfh_virt *v, const char *uuid, const char *uri, unsigned flags,
 		     struct sfh_error *err)
 {

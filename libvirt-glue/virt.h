@@ -121,6 +121,7 @@ int sfh_virt_is_leaving(struct sfh_virt *v, const char *uuid, bool *ret, struct 
 int sfh_virt_replug(struct sfh_virt *v, const char *uuid, struct sfh_error *err);
 /* Ends the migration, save or dump that libvirt runs for it. */
 int sfh_virt_abort(struct sfh_virt *v, const char *uuid, struct sfh_error *err);
+int sfh_virt_reset(struct sfh_virt *v, const char *uuid, struct sfh_error *err);
 /* Live, peer to peer. Returns when it is over. */
 enum { SFH_MIGRATE_PERSISTENT = 1 << 0, SFH_MIGRATE_UNDEFINE_SOURCE = 1 << 1 };
 int sfh_virt_migrate(struct sfh_virt *v, const char *uuid, const char *uri, unsigned flags,

@@ -185,6 +185,8 @@ void sfh_verb_migrate(struct sfh_agent *a, struct sfh_request *req)
 	req->begun_ns = sfh_now_ns();
 	if (sfh_engine_migrate(&a->engine, req->domain, uri, &err) < 0)
 		sfh_reply_error(req, "%s", err.text);
+	else if (json_is_true(json_object_get(req->args, "force")))
+		sfh_engine_migrate_force(&a->engine, req->domain);
 	sfh_agent_rearm(a);
 }
 
@@ -224,7 +226,9 @@ static void on_migrated(void *ctx, const char *uuid, int result, const char *err
 		      result < 0 ? error : "done");
 	if (!req)
 		return;
-	if (result < 0)
+	if (result == -ETIMEDOUT && !json_is_true(json_object_get(req->args, "force")))
+		sfh_reply_error(req, "%s; --force resets a guest that keeps its VF", error);
+	else if (result < 0)
 		sfh_reply_error(req, "%s", error && *error ? error : "the migration failed");
 	else
 		sfh_reply_ok(req, report(req));

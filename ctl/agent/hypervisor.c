@@ -177,8 +177,19 @@ static void run_abort(struct sfh_job *job)
 	sfh_agent_virt_put(j->a);
 }
 
-/* How it ended, QEMU tells. */
-static void done_abort(struct sfh_job *job)
+static void run_reset(struct sfh_job *job)
+{
+	struct guest_job *j = (struct guest_job *)job;
+	struct sfh_virt *v = sfh_agent_virt_get(j->a, &j->err);
+
+	if (!v)
+		return;
+	(void)sfh_virt_reset(v, j->uuid, &j->err);
+	sfh_agent_virt_put(j->a);
+}
+
+/* What came of it, QEMU tells. */
+static void done_told(struct sfh_job *job)
 {
 	struct guest_job *j = (struct guest_job *)job;
 
@@ -187,17 +198,26 @@ static void done_abort(struct sfh_job *job)
 	guest_job_free(j);
 }
 
-static int hv_abort(void *ctx, const char *uuid)
+static int tell(struct sfh_agent *a, const char *uuid, void (*run)(struct sfh_job *job))
 {
-	struct sfh_agent *a = ctx;
 	struct guest_job *j = guest_job_new(a, uuid, NULL);
 
 	if (!j)
 		return -ENOMEM;
-	j->job.run = run_abort;
-	j->job.done = done_abort;
+	j->job.run = run;
+	j->job.done = done_told;
 	sfh_worker_submit(a->worker, &j->job);
 	return 0;
+}
+
+static int hv_abort(void *ctx, const char *uuid)
+{
+	return tell(ctx, uuid, run_abort);
+}
+
+static int hv_reset(void *ctx, const char *uuid)
+{
+	return tell(ctx, uuid, run_reset);
 }
 
 static void run_migrate(struct sfh_job *job)
@@ -286,6 +306,7 @@ const struct sfh_hypervisor_ops sfh_agent_hypervisor_ops = {
 	.migrate = hv_migrate,
 	.ask_negotiated = hv_ask_negotiated,
 	.abort = hv_abort,
+	.reset = hv_reset,
 	.replug = sfh_yield_replug,
 };
 
@@ -446,12 +467,12 @@ void sfh_agent_queue_event(void *ctx, const struct sfh_virt_event *ev)
 }
 
 static void vf_event(struct sfh_agent *a, const struct sfh_virt_event *ev,
-		     enum sfh_pair_event event)
+		     enum sfh_pair_event event, const char *why)
 {
 	struct sfh_mac mac;
 
 	if (sfh_alias_parse(ev->device, &mac) == SFH_ALIAS_VF)
-		sfh_engine_pair_event(&a->engine, ev->uuid, &mac, event, NULL);
+		sfh_engine_pair_event(&a->engine, ev->uuid, &mac, event, why);
 }
 
 /* A guest's own NIC was unplugged. */
@@ -510,14 +531,14 @@ static void handle(struct sfh_agent *a, const struct sfh_virt_event *ev)
 		look(a, ev); /* a NIC, perhaps */
 		break;
 	case SFH_VIRT_DEVICE_REMOVED:
-		vf_event(a, ev, SFH_EV_UNPLUGGED);
+		vf_event(a, ev, SFH_EV_UNPLUGGED, NULL);
 		standby_removed(a, ev);
 		break;
 	case SFH_VIRT_DEVICE_KEPT:
-		vf_event(a, ev, SFH_EV_UNPLUG_FAILED);
+		vf_event(a, ev, SFH_EV_UNPLUG_FAILED, "the guest refused to let go of the VF");
 		break;
 	case SFH_VIRT_VF_ASKED:
-		vf_event(a, ev, SFH_EV_YIELD);
+		vf_event(a, ev, SFH_EV_YIELD, NULL);
 		sfh_yield_asked(a, ev->uuid);
 		break;
 	case SFH_VIRT_DEPARTING:

@@ -95,10 +95,11 @@ int sfh_cli_migrate(struct sfh_cli *cli)
 	watch_for_interrupt(cli);
 	status = sfh_cli_call(
 		cli,
-		json_pack("{s:s, s:s, s:s, s:b, s:b}", "verb", "migrate", "domain", cli->args[0],
+		json_pack("{s:s, s:s, s:s, s:b, s:b, s:b}", "verb", "migrate", "domain", cli->args[0],
 			  "uri", cli->args[1], "persistent",
 			  (cli->given & SFH_OPT_PERSISTENT) != 0, "undefinesource",
-			  (cli->given & SFH_OPT_UNDEFINE) != 0),
+			  (cli->given & SFH_OPT_UNDEFINE) != 0, "force",
+			  (cli->given & SFH_OPT_FORCE) != 0),
 		&answer);
 	if (watcher > 0) {
 		(void)kill(watcher, SIGKILL);

@@ -23,7 +23,7 @@ const struct sfh_verb sfh_verbs[] = {
 	{ "accelerate", "DOM", 1, 1, 0, "put a guest on its VF leg", sfh_cli_accelerate, false },
 	{ "standby", "DOM", 1, 1, 0, "put a guest on its standby leg and keep it there",
 	  sfh_cli_standby, false },
-	{ "migrate", "DOM URI", 2, 2, SFH_OPT_PERSISTENT | SFH_OPT_UNDEFINE,
+	{ "migrate", "DOM URI", 2, 2, SFH_OPT_PERSISTENT | SFH_OPT_UNDEFINE | SFH_OPT_FORCE,
 	  "migrate a guest live, accelerated again at the destination", sfh_cli_migrate, false },
 	{ "history", "[DOM]", 0, 1, SFH_OPT_LIMIT, "switches between the legs, and what each cost",
 	  sfh_cli_history, false },
@@ -42,7 +42,7 @@ static const struct {
 	const char *help;
 } options[] = {
 	{ "--yes", SFH_OPT_YES, NULL, "go on although a PF carries this host's traffic" },
-	{ "--force", SFH_OPT_FORCE, NULL, "move guests to their standby leg first" },
+	{ "--force", SFH_OPT_FORCE, NULL, "down: move guests to their standby leg first; migrate: reset a guest that keeps its VF" },
 	{ "--watch", SFH_OPT_WATCH, NULL, "print again every second until interrupted" },
 	{ "--limit", SFH_OPT_LIMIT, "N", "only the newest N" },
 	{ "--persistent", SFH_OPT_PERSISTENT, NULL, "define the guest at the destination" },

@@ -39,6 +39,8 @@ struct sfh_migration {
 	char domain[SFH_UUID_STRLEN];
 	char uri[512];
 	bool performing; /* libvirt was asked */
+	bool force;	 /* a guest that keeps its VF is reset */
+	uint64_t reset_ns; /* when it was; 0: not yet */
 };
 
 struct sfh_engine {
@@ -148,6 +150,9 @@ unsigned sfh_engine_sweep(struct sfh_engine *e);
  * -ENOENT: no pair of that domain here; -EALREADY: it is migrating already. */
 int sfh_engine_migrate(struct sfh_engine *e, const char *uuid, const char *uri,
 		       struct sfh_error *err);
+/* A guest that has not let go of its VF at the deadline is reset then, which makes QEMU
+ * carry out the unplug. Nothing if it does not migrate. */
+void sfh_engine_migrate_force(struct sfh_engine *e, const char *uuid);
 /* Ends it as early as it can be: before libvirt was asked at once, else as soon as
  * libvirt gives up. -ENOENT: it does not migrate. */
 int sfh_engine_migrate_cancel(struct sfh_engine *e, const char *uuid, struct sfh_error *err);
@@ -211,6 +216,9 @@ void sfh_pair_save(struct sfh_engine *e, const struct sfh_pair *p);
 void sfh_pair_prove(struct sfh_engine *e, struct sfh_pair *p);
 void sfh_pair_forget(struct sfh_engine *e, struct sfh_pair *p);
 void sfh_migration_advance(struct sfh_engine *e, const char *uuid);
+/* A pair of it has not let go of its VF in time: resets the guest if the migration may,
+ * once for all pairs. Until when to wait for that; 0: it may not, or that was in vain. */
+uint64_t sfh_migration_reset(struct sfh_engine *e, const char *uuid);
 SFH_PRINTF(3, 4)
 void sfh_engine_log(struct sfh_engine *e, int priority, const char *fmt, ...);
 

@@ -58,6 +58,32 @@ int sfh_engine_migrate(struct sfh_engine *e, const char *uuid, const char *uri,
 	return 0;
 }
 
+void sfh_engine_migrate_force(struct sfh_engine *e, const char *uuid)
+{
+	struct sfh_migration *m = migration_of(e, uuid);
+
+	if (m)
+		m->force = true;
+}
+
+uint64_t sfh_migration_reset(struct sfh_engine *e, const char *uuid)
+{
+	struct sfh_migration *m = migration_of(e, uuid);
+	uint64_t now = e->now(), until;
+
+	if (!m || !m->force || !e->hv->reset)
+		return 0;
+	if (!m->reset_ns) {
+		if (e->hv->reset(e->hv_ctx, uuid) < 0)
+			return 0;
+		m->reset_ns = now;
+		e->listener->progress(e->listener_ctx, uuid,
+				      "Begin: the guest does not let go of its VF and is reset");
+	}
+	until = m->reset_ns + SFH_UNPLUG_DEADLINE_MS * 1000000ull;
+	return until > now ? until : 0;
+}
+
 int sfh_engine_migrate_cancel(struct sfh_engine *e, const char *uuid, struct sfh_error *err)
 {
 	const struct sfh_migration *m = migration_of(e, uuid);

@@ -104,6 +104,8 @@ struct sfh_hypervisor_ops {
 	/* Ends a migration or save that libvirt runs; the domain's QEMU tells how it
 	 * went. May be NULL. */
 	int (*abort)(void *ctx, const char *domain_uuid);
+	/* As the reset button does. May be NULL. */
+	int (*reset)(void *ctx, const char *domain_uuid);
 	/* Makes QEMU plug in what it took from the guest for a snapshot; STAYS follows.
 	 * May be NULL. */
 	int (*replug)(void *ctx, const char *domain_uuid);

@@ -102,6 +102,7 @@ struct sfh_pair {
 	bool no_driver;		 /* no proof last time; until the next negotiation */
 	bool wants_address;	 /* not proven without one: waits until it shows one */
 	bool let_go;		 /* in UNPLUGGING: it spoke on its standby leg, the MAC is zero */
+	bool asked_late;	 /* did not let go in time; it may do so yet */
 	bool nic_removed;	 /* its NIC is gone; the pair goes with the VF */
 	bool vf_refused;	 /* the driver refused to unpark; until asked again */
 	bool port_refused;	 /* driver or switch refused the port profile; likewise */

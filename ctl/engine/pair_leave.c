@@ -107,7 +107,8 @@ void sfh_act_stays(struct sfh_engine *e, struct sfh_pair *p, const char *why)
 		sfh_act_consider(e, p, "migration-failed");
 		return;
 	}
-	if (!left) { /* it never let go */
+	if (!left) { /* it never let go, and may do so yet */
+		p->asked_late = true;
 		sfh_pair_filter(e, p, false);
 		if (p->parked)
 			sfh_pair_prove(e, p);

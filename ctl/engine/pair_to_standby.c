@@ -80,6 +80,7 @@ void sfh_act_unplugged(struct sfh_engine *e, struct sfh_pair *p, const char *why
 	enum sfh_reason reason;
 
 	(void)why;
+	p->asked_late = false;
 	sfh_pair_switch_step(e, p, "released");
 	sfh_pair_arm(e, p);
 	if (sfh_pool_quiet(e, p, &err) < 0)
@@ -110,16 +111,28 @@ void sfh_act_unplugged(struct sfh_engine *e, struct sfh_pair *p, const char *why
 }
 
 /* Nobody here asked for it: the guest's own admin ejected the VF. It would get it
- * back at once, for ever; it stays off until it negotiates anew or is asked. */
+ * back at once, for ever; it stays off until it negotiates anew or is asked. Unless it
+ * was asked once and answers now, as a guest does that was paused meanwhile. */
 void sfh_act_ejected(struct sfh_engine *e, struct sfh_pair *p, const char *why)
 {
 	struct sfh_error err = { 0 };
 
 	(void)e->kernel->want_proof(e->kernel_ctx, p, false, &err);
 	sfh_pair_switch_end(e, p, "the guest ejected the VF");
-	sfh_pair_switch_begin(e, p, false, "ejected");
-	p->no_driver = true;
+	sfh_pair_switch_begin(e, p, false, p->asked_late ? "late" : "ejected");
+	p->no_driver = !p->asked_late;
 	sfh_act_unplugged(e, p, why);
+}
+
+/* Whether that is for a migration that may reset the guest: QEMU carries out a pending
+ * unplug when the machine is reset. */
+static bool reset_instead(struct sfh_engine *e, struct sfh_pair *p)
+{
+	uint64_t until = p->leaving ? sfh_migration_reset(e, p->domain) : 0;
+
+	if (until)
+		p->deadline_ns = until;
+	return until;
 }
 
 void sfh_act_unplug_failed(struct sfh_engine *e, struct sfh_pair *p, const char *why)
@@ -127,6 +140,9 @@ void sfh_act_unplug_failed(struct sfh_engine *e, struct sfh_pair *p, const char 
 	struct sfh_error err = { 0 };
 	bool leaving = p->leaving;
 
+	if ((!why || p->asked_late) && reset_instead(e, p))
+		return;
+	p->asked_late |= !why;
 	p->held = false;
 	p->leaving = false;
 	(void)sfh_strcpy(p->detail, sizeof(p->detail),

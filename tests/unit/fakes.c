@@ -632,6 +632,15 @@ static int hv_abort(void *ctx, const char *uuid)
 	return 0;
 }
 
+static int hv_reset(void *ctx, const char *uuid)
+{
+	struct fake *f = ctx;
+
+	record(f, "reset %s", uuid);
+	VERDICT(f, OP_RESET, NULL);
+	return 0;
+}
+
 static void hv_ask_negotiated(void *ctx, const struct sfh_pair *p)
 {
 	struct fake *f = ctx;
@@ -646,6 +655,7 @@ static const struct sfh_hypervisor_ops hv_ops = {
 	.migrate = hv_migrate,
 	.ask_negotiated = hv_ask_negotiated,
 	.abort = hv_abort,
+	.reset = hv_reset,
 	.replug = hv_replug,
 };
 

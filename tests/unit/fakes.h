@@ -47,6 +47,7 @@ enum fake_op {
 	OP_UNPLUG,
 	OP_MIGRATE,
 	OP_ABORT,
+	OP_RESET,
 	_OP_MAX
 };
 

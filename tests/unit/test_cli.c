@@ -523,7 +523,7 @@ Test(cli, what_each_verb_asks_of_the_agent)
 	agent_start(&a, ok);
 	asks(run("migrate", "web", "qemu+ssh://there/system", "--persistent"), &a,
 	     "{\"verb\":\"migrate\",\"domain\":\"web\",\"uri\":\"qemu+ssh://there/system\","
-	     "\"persistent\":true,\"undefinesource\":false}");
+	     "\"persistent\":true,\"undefinesource\":false,\"force\":false}");
 }
 
 Test(cli, define_hands_the_file_over)

@@ -46,6 +46,45 @@ Test(leave, leaving_from_the_vf)
 	fake_assert_nothing_left(f);
 }
 
+Test(leave, a_guest_that_keeps_its_vf_is_reset_by_force_alone)
+{
+	struct sfh_pair *p = fake_pair_in(f, SFH_PAIR_VF);
+
+	cr_assert_eq(migrate(), 0);
+	fake_sleep(f, SFH_UNPLUG_DEADLINE_MS);
+	assert_state(p, VF);
+	cr_assert_eq(f->migrated, -ETIMEDOUT);
+	cr_assert_eq(fake_count(f, "reset"), 0);
+
+	cr_assert_eq(migrate(), 0);
+	sfh_engine_migrate_force(&f->e, GUEST);
+	/* QEMU still waits for the first answer. */
+	sfh_pair_dispatch(&f->e, p, SFH_EV_UNPLUG_FAILED, "already in the process of unplug");
+	cr_assert_eq(fake_count(f, "reset " GUEST), 1);
+	assert_state(p, UNPLUGGING);
+	fake_event(f, SFH_EV_UNPLUGGED);
+	assert_state(p, LEAVING);
+	cr_assert_eq(fake_count(f, "migrate"), 1);
+	sfh_engine_migrated(&f->e, GUEST, 0, NULL);
+	fake_assert_nothing_left(f);
+}
+
+Test(leave, a_reset_in_vain_is_not_repeated)
+{
+	struct sfh_pair *p = fake_pair_in(f, SFH_PAIR_VF);
+
+	cr_assert_eq(migrate(), 0);
+	sfh_engine_migrate_force(&f->e, GUEST);
+	fake_sleep(f, SFH_UNPLUG_DEADLINE_MS);
+	assert_state(p, UNPLUGGING);
+	cr_assert_eq(fake_count(f, "reset"), 1);
+	fake_sleep(f, SFH_UNPLUG_DEADLINE_MS);
+	cr_assert_eq(fake_count(f, "reset"), 1);
+	assert_state(p, VF);
+	cr_assert_eq(f->migrated, -ETIMEDOUT);
+	cr_assert_eq(fake_count(f, "migrate"), 0);
+}
+
 Test(leave, leaving_from_standby)
 {
 	struct sfh_pair *p = fake_pair_in(f, SFH_PAIR_STANDBY);

@@ -114,6 +114,19 @@ Test(to_standby, unplugging_has_a_deadline)
 	cr_assert(strstr(p->detail, "did not let go"), "%s", p->detail);
 }
 
+Test(to_standby, an_answer_after_the_deadline_is_no_refusal_of_the_vf)
+{
+	struct sfh_pair *p = fake_pair_in(f, SFH_PAIR_UNPLUGGING);
+
+	fake_sleep(f, SFH_UNPLUG_DEADLINE_MS);
+	assert_state(p, VF);
+	fake_event(f, SFH_EV_UNPLUGGED);
+	cr_assert(!f->last.to_vf && f->last.ok);
+	cr_assert_str_eq(f->last.cause, "late");
+	cr_assert_not(p->no_driver);
+	assert_state(p, PLUGGING); /* again */
+}
+
 Test(to_standby, libvirt_cannot_be_asked_to_unplug)
 {
 	struct sfh_pair *p = fake_pair_in(f, SFH_PAIR_VF);

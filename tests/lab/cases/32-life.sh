@@ -173,8 +173,10 @@ guest_crash() {
 
 declare_case host_shutdown guest "the host's shutdown saves the guest through libvirt-guests and brings it back" more within=300
 host_shutdown() {
-	on host1 env ON_SHUTDOWN=suspend /usr/lib/libvirt/libvirt-guests.sh stop
+	on host1 sh -c 'echo ON_SHUTDOWN=suspend >>/etc/default/libvirt-guests'
+	on host1 /usr/lib/libvirt/libvirt-guests.sh stop
 	all_free
-	on host1 env ON_BOOT=start /usr/lib/libvirt/libvirt-guests.sh start
+	on host1 /usr/lib/libvirt/libvirt-guests.sh start
+	on host1 sed -i /^ON_SHUTDOWN/d /etc/default/libvirt-guests
 	accelerated_again "libvirt-guests"
 }
