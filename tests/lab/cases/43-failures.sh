@@ -7,7 +7,7 @@
 # Watched on the host itself: a switch takes less time than a command from here.
 kill_agent_in() {
 	local host=$1 died
-	died=$(on "$host" sh -s - "${@:2}" <"$here/cases/lib/kill-agent-in")
+	died=$(lab exec --timeout 60 "$host" sh -s "${@:2}" <"$here/cases/lib/kill-agent-in")
 	echo "the agent died in: $died"
 	[[ $died =~ ^($3)$ ]] || fail "the pair was never seen in $3"
 }
