@@ -124,6 +124,14 @@ static void drop_arrivals(struct sfh_agent *a)
 	}
 }
 
+/* What failed for want of libvirtd. */
+static void try_again(struct sfh_agent *a)
+{
+	for (struct sfh_pair *p = a->engine.pairs; p; p = p->next)
+		if (p->state == SFH_PAIR_STANDBY && p->reason == SFH_REASON_PLUG_FAILED)
+			sfh_pair_dispatch(&a->engine, p, SFH_EV_CONSIDER, NULL);
+}
+
 static void done_connect(struct sfh_job *job)
 {
 	struct connect_job *j = (struct connect_job *)job;
@@ -155,6 +163,7 @@ static void done_connect(struct sfh_job *job)
 		free(j->xmls[i]);
 	}
 	drop_arrivals(a);
+	try_again(a);
 	sfh_agent_ask_negotiated(a);
 	sfh_yield_look(a);
 	swept = a->resuming ? 0 : sfh_agent_sweep(a);

@@ -2,14 +2,14 @@
 # What dies in the middle of a switch or a migration, and migrations of other kinds.
 # shellcheck shell=bash disable=SC2154 # here: run-cases' directory
 
-# kill_agent_in HOST DOM STATES COMMAND…: runs `sfhybrid-ctl COMMAND` there and kills the
-# agent as soon as the pair is in one of the states (an extended regular expression).
+# kill_agent_in HOST SIGNAL DOM STATES COMMAND…: runs `sfhybrid-ctl COMMAND` there and kills
+# the agent as soon as the pair is in one of the states (an extended regular expression).
 # Watched on the host itself: a switch takes less time than a command from here.
 kill_agent_in() {
 	local host=$1 died
 	died=$(lab exec --timeout 60 "$host" sh -s "${@:2}" <"$here/cases/lib/kill-agent-in")
 	echo "the agent died in: $died"
-	[[ $died =~ ^($3)$ ]] || fail "the pair was never seen in $3"
+	[[ $died =~ ^($4)$ ]] || fail "the pair was never seen in $4"
 }
 
 # back_on_its_vf HOST: an agent starts there, and all is as it was.
@@ -25,13 +25,13 @@ back_on_its_vf() {
 declare_case agent_dies_in_attach guest "agent killed while it plugs a VF in: the next one ends it" more within=200
 agent_dies_in_attach() {
 	ctl host1 standby "$DOM"
-	kill_agent_in host1 "$DOM" 'leasing|plugging|proving' accelerate "$DOM"
+	kill_agent_in host1 KILL "$DOM" 'leasing|plugging|proving' accelerate "$DOM"
 	back_on_its_vf host1
 }
 
 declare_case agent_dies_in_detach guest "agent killed while the guest lets go of its VF: the next one ends it" more within=200
 agent_dies_in_detach() {
-	kill_agent_in host1 "$DOM" unplugging standby "$DOM"
+	kill_agent_in host1 KILL "$DOM" unplugging standby "$DOM"
 	on host1 /usr/lib/sfhybrid-lab/agent start
 	expect "the agent does not answer" wait_for 20 ctl host1 list
 	expect "it comes to no rest" wait_for 60 at_rest host1 "$DOM"
@@ -46,10 +46,12 @@ at_rest() { [[ $(pair "$1" "$2" state) =~ ^(vf|standby)$ ]]; }
 declare_case agent_ends_in_attach guest "SIGTERM while it plugs a VF in: agent and switch both end well" more within=200
 agent_ends_in_attach() {
 	ctl host1 standby "$DOM"
-	# shellcheck disable=SC2016 # for the host's shell
-	on host1 sh -c 'sfhybrid-ctl accelerate "$1" & sleep 0.1; /usr/lib/sfhybrid-lab/agent stop; wait' - "$DOM"
+	kill_agent_in host1 TERM "$DOM" 'leasing|plugging|proving' accelerate "$DOM"
+	expect "the agent does not end" wait_for 10 no_agent_runs host1
 	back_on_its_vf host1
 }
+
+no_agent_runs() { ! on "$1" pgrep -x sfhybridd; }
 
 # slow_migrate: `sfhybrid-ctl migrate` to host2 in the middle of a copy that takes minutes.
 slow_migrate() {
