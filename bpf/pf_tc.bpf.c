@@ -6,6 +6,7 @@
 #include "lib/steer.h"
 #include "lib/probe.h"
 #include "lib/skb.h"
+#include "lib/spread.h"
 
 #define SFH_NO_PROBE (-2) /* no tc verdict */
 
@@ -41,14 +42,14 @@ static __always_inline void sfh_tc_count(const struct __sk_buff *skb, __u32 slot
 	}
 }
 
-struct sfh_spread {
+struct sfh_spread_to {
 	struct __sk_buff *skb;
 	__u32 pf_ifindex;
 	__u16 vlan;
 };
 
 static long sfh_spread_to(struct bpf_map *map, const struct sfh_guest_key *key,
-			  const struct sfh_guest *guest, struct sfh_spread *to)
+			  const struct sfh_guest *guest, struct sfh_spread_to *to)
 {
 	/* One that is on its own VF has its copy there; the sender is one of them. */
 	if (key->pf_ifindex == to->pf_ifindex && key->vlan == to->vlan &&
@@ -61,7 +62,7 @@ static long sfh_spread_to(struct bpf_map *map, const struct sfh_guest_key *key,
 static __noinline int sfh_tc_full(struct __sk_buff *skb)
 {
 	__u32 ifindex = skb->ifindex;
-	struct sfh_spread to = { .skb = skb, .pf_ifindex = ifindex };
+	struct sfh_spread_to to = { .skb = skb, .pf_ifindex = ifindex };
 	struct sfh_decision d = {};
 	struct sfh_frame f;
 
@@ -78,7 +79,10 @@ static __noinline int sfh_tc_full(struct __sk_buff *skb)
 		return SFH_TC_PASS;
 	if (d.verdict == SFH_SPREAD) {
 		to.vlan = f.vlan;
-		(void)bpf_for_each_map_elem(&sfh_guests, sfh_spread_to, &to, 0);
+		if (!sfh_spread_may(d.guest->slot))
+			sfh_count_drop(SFH_DROP_SPREAD);
+		else
+			(void)bpf_for_each_map_elem(&sfh_guests, sfh_spread_to, &to, 0);
 		return SFH_TC_PASS;
 	}
 	if (d.verdict == SFH_DROP) {

@@ -105,8 +105,10 @@ static __always_inline void sfh_decide(const struct sfh_frame *f, __u32 pf_ifind
 	 * of a guest here that is on its VF: it takes the source for that of its macvtap, and
 	 * holds that the others in bridge mode saw the frame when it left. */
 	if (sfh_is_multicast(f->dst)) {
-		if (guest && guest->standby_kind == SFH_STANDBY_MACVTAP && sfh_tag_fits(guest, f))
+		if (guest && guest->standby_kind == SFH_STANDBY_MACVTAP && sfh_tag_fits(guest, f)) {
+			d->guest = guest;
 			d->verdict = SFH_SPREAD;
+		}
 		return;
 	}
 	if (!sfh_maybe_ours(macs, f->dst))

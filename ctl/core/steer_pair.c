@@ -146,6 +146,7 @@ static int slot_take(struct sfh_steer *s, uint32_t *ret)
 	_cleanup_free_ struct sfh_counters *zero = calloc((size_t)s->cpus, sizeof(*zero));
 	_cleanup_free_ struct sfh_xdp_sent *unsent = calloc((size_t)s->cpus, sizeof(*unsent));
 	static const struct sfh_meter no_meter;
+	static const struct sfh_spread full;
 	uint32_t slot;
 	int r;
 
@@ -164,6 +165,8 @@ static int slot_take(struct sfh_steer *s, uint32_t *ret)
 		r = update(s, SFH_MAP_XDP_SENT, &slot, unsent);
 	if (r == 0)
 		r = update(s, SFH_MAP_METER, &slot, &no_meter);
+	if (r == 0)
+		r = update(s, SFH_MAP_SPREAD, &slot, &full);
 	if (r < 0)
 		return r;
 	s->slots[slot] = SFH_SLOT_TAKEN;

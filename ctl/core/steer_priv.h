@@ -15,6 +15,7 @@
 	X(COUNTERS, "sfh_counters", true)                                                          \
 	X(XDP_SENT, "sfh_xdp_sent", true)                                                          \
 	X(METER, "sfh_meter", true)                                                                \
+	X(SPREAD, "sfh_spread", true)                                                              \
 	X(STANDBY, "sfh_standby", true)                                                            \
 	X(PARKED, "sfh_parked", true)                                                              \
 	X(DEVMAP, "sfh_devmap", true)                                                              \

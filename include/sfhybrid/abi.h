@@ -12,6 +12,7 @@
  *   sfh_counters  BPF           per CPU, at sfh_guest.slot, and so is
  *   sfh_xdp_sent  BPF           what XDP hands over
  *   sfh_meter     BPF           at sfh_guest.slot
+ *   sfh_spread    BPF           at sfh_guest.slot
  *   sfh_standby, sfh_parked, sfh_devmap, sfh_ports, sfh_macs, sfh_fast,
  *   sfh_meta      user space
  *   sfh_drops     BPF           per CPU
@@ -97,7 +98,7 @@ struct sfh_guest {
 	 * frames to it must have it and lose it. Its VLAN is the key's. */
 	__u16 vlan_proto; /* 0x8100 or 0x88a8 */
 	__u16 vlan_tci;	  /* with the priority */
-	__u32 slot;	  /* index of sfh_counters, sfh_xdp_sent, sfh_meter, sfh_devmap */
+	__u32 slot;	  /* index of sfh_counters, sfh_xdp_sent, sfh_meter, sfh_spread, sfh_devmap */
 	__u64 meter_until_ns; /* sfh_meter is kept until then (CLOCK_MONOTONIC) */
 };
 
@@ -134,6 +135,16 @@ struct sfh_meter_leg {
 };
 struct sfh_meter {
 	struct sfh_meter_leg to_guest, from_guest;
+};
+
+/* sfh_spread: what a guest on its VF may still send to everybody and have copied to its
+ * neighbours' macvtaps by the program on the PF: so many frames a second, and after a
+ * pause so many at once (no host sees its guests ask ARP that often). */
+#define SFH_SPREAD_PER_SECOND 1000ull
+#define SFH_SPREAD_BURST      1000ull
+#define SFH_SPREAD_NS	      (1000000000ull / SFH_SPREAD_PER_SECOND)
+struct sfh_spread {
+	__u64 full_ns; /* when all of SFH_SPREAD_BURST may be sent again (CLOCK_MONOTONIC) */
 };
 
 /* sfh_macs: bit sfh_mac_bit(mac) is set if some pair may have this MAC. It spares
@@ -293,7 +304,9 @@ struct sfh_event {
 	X(6, PROBE_ANSWER, "probe-answer",                                                         \
 	  "a guest's answer to a probe of its VF leg, sent on its standby leg: only proves")      \
 	X(7, ON_VF, "on-vf",                                                                       \
-	  "a copy on the standby leg of a guest that gets the frame on its VF")
+	  "a copy on the standby leg of a guest that gets the frame on its VF")                    \
+	X(8, SPREAD, "spread-limit",                                                               \
+	  "no frame: a guest on its VF sends more to everybody than is copied to its neighbours")
 
 enum sfh_drop {
 #define X(num, id, name, text) SFH_DROP_##id = num,
@@ -309,6 +322,7 @@ _Static_assert(sizeof(struct sfh_fast_bucket) == 64, "a cache line");
 _Static_assert(__builtin_offsetof(struct sfh_fast, key.mac) == 8, "compared as one number");
 _Static_assert(sizeof(struct sfh_meter_leg) == 168, "abi");
 _Static_assert(sizeof(struct sfh_guest_state) == 40, "abi");
+_Static_assert(sizeof(struct sfh_spread) == 8, "abi");
 _Static_assert(sizeof(struct sfh_counters) == 88, "abi");
 _Static_assert(sizeof(struct sfh_xdp_sent) == 16, "abi");
 _Static_assert(sizeof(struct sfh_port) == 8, "abi");
