@@ -72,6 +72,17 @@ static int add_fdb(void *ctx, const struct sfh_ledger_fdb *row)
 	return 0;
 }
 
+static int add_rx(void *ctx, const struct sfh_ledger_rx *row)
+{
+	struct sfh_survey *s = ctx;
+	struct sfh_ledger_rx *r = APPEND(s->rx, s->nrx);
+
+	if (!r)
+		return -ENOMEM;
+	*r = *row;
+	return 0;
+}
+
 static int add_filter(void *ctx, const struct sfh_mac *mac)
 {
 	struct sfh_survey_pf *p = ctx;
@@ -185,7 +196,8 @@ int sfh_survey_take(const struct sfh_env *env, struct sfh_ledger *ledger, struct
 		       sfh_ledger_pfs(ledger, add_pf, &s) < 0 ||
 		       sfh_ledger_leases(ledger, add_lease, &s) < 0 ||
 		       sfh_ledger_pairs(ledger, add_pair, &s) < 0 ||
-		       sfh_ledger_fdbs(ledger, add_fdb, &s) < 0))
+		       sfh_ledger_fdbs(ledger, add_fdb, &s) < 0 ||
+		       sfh_ledger_rxs(ledger, add_rx, &s) < 0))
 		r = sfh_err(err, -EIO, "cannot read the ledger");
 	for (size_t i = 0; r == 0 && i < s.npfs; i++)
 		r = look_at_pf(env, nl, steer, &s.pfs[i], err);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "libvirt-glue/virt.h"
+#include "libvirt-glue/rxfilter.h"
 
 #include <jansson.h>
 #include <libvirt/libvirt-qemu.h>
@@ -191,6 +192,9 @@ static void on_qmp(virConnectPtr conn, virDomainPtr dom, const char *event, long
 	} else if (strcmp(event, "UNPLUG_PRIMARY") == 0) {
 		detail_string(details, "device-id", device, sizeof(device));
 		emit(opaque, SFH_VIRT_VF_ASKED, dom, device);
+	} else if (strcmp(event, "NIC_RX_FILTER_CHANGED") == 0) {
+		detail_string(details, "name", device, sizeof(device));
+		emit(opaque, SFH_VIRT_RX_FILTER, dom, device);
 	} else if (strcmp(event, "MIGRATION") == 0) {
 		on_migration(opaque, dom, details);
 	} else {
@@ -264,7 +268,9 @@ static int subscribe(struct sfh_virt *v)
 				       c, NULL, VIR_NETWORK_EVENT_ID_LIFECYCLE,
 				       VIR_NETWORK_EVENT_CALLBACK(on_network), v, NULL) < 0 ||
 			       virConnectDomainQemuMonitorEventRegister(
-				       c, NULL, "^(FAILOVER_NEGOTIATED|DEVICE_DELETED|UNPLUG_PRIMARY|MIGRATION)$",
+				       c, NULL,
+				       "^(FAILOVER_NEGOTIATED|DEVICE_DELETED|UNPLUG_PRIMARY|MIGRATION"
+				       "|NIC_RX_FILTER_CHANGED)$",
 				       on_qmp, v,
 				       NULL,
 				       VIR_CONNECT_DOMAIN_QEMU_MONITOR_EVENT_REGISTER_REGEX) < 0
@@ -587,25 +593,50 @@ static bool has_standby(const char *answer)
 	return found;
 }
 
-int sfh_virt_negotiated(struct sfh_virt *v, const char *uuid, const char *alias, bool *ret,
-			struct sfh_error *err)
+/* A QMP command; *ret is what QEMU says, the caller's, free(). */
+static int qmp_ask(struct sfh_virt *v, const char *uuid, const char *command, char **ret,
+		   struct sfh_error *err)
 {
 	_cleanup_dom_ dom = lookup(v, uuid, err);
-	_cleanup_free_ char *answer = NULL;
-	char command[320];
 
 	if (!dom)
 		return -ENOENT;
+	if (virDomainQemuMonitorCommand(dom, command, ret, 0) < 0)
+		return virt_fail(err, "cannot ask QEMU");
+	return 0;
+}
+
+int sfh_virt_negotiated(struct sfh_virt *v, const char *uuid, const char *alias, bool *ret,
+			struct sfh_error *err)
+{
+	_cleanup_free_ char *answer = NULL;
+	char command[320];
+	int r;
+
 	(void)snprintf(command, sizeof(command),
 		       "{\"execute\":\"x-query-virtio-status\",\"arguments\":"
 		       "{\"path\":\"/machine/peripheral/%s/virtio-backend\"}}",
 		       alias);
-	if (virDomainQemuMonitorCommand(dom, command, &answer, 0) < 0)
-		return virt_fail(err, "cannot ask QEMU");
+	r = qmp_ask(v, uuid, command, &answer, err);
+	if (r < 0)
+		return r;
 	if (!strstr(answer, "\"return\""))
 		return sfh_err(err, -EOPNOTSUPP, "QEMU does not tell what the guest negotiated");
 	*ret = has_standby(answer);
 	return 0;
+}
+
+int sfh_virt_rx_filter(struct sfh_virt *v, const char *uuid, const char *alias,
+		       struct sfh_mac *macs, size_t n, struct sfh_error *err)
+{
+	_cleanup_free_ char *answer = NULL;
+	char command[320];
+	int r;
+
+	(void)snprintf(command, sizeof(command),
+		       "{\"execute\":\"query-rx-filter\",\"arguments\":{\"name\":\"%s\"}}", alias);
+	r = qmp_ask(v, uuid, command, &answer, err);
+	return r < 0 ? r : sfh_rxfilter_parse(answer, macs, n, err);
 }
 
 /* QEMU takes note of the options, then refuses: no PCI host has that address, and the
@@ -665,13 +696,11 @@ int sfh_virt_unplug(struct sfh_virt *v, const char *uuid, const char *alias, str
 /* A QMP command whose answer says no more than yes or no. */
 static int qmp(struct sfh_virt *v, const char *uuid, const char *command, struct sfh_error *err)
 {
-	_cleanup_dom_ dom = lookup(v, uuid, err);
 	_cleanup_free_ char *answer = NULL;
+	int r = qmp_ask(v, uuid, command, &answer, err);
 
-	if (!dom)
-		return -ENOENT;
-	if (virDomainQemuMonitorCommand(dom, command, &answer, 0) < 0)
-		return virt_fail(err, "cannot ask QEMU");
+	if (r < 0)
+		return r;
 	return strstr(answer, "\"return\"") ? 0 : sfh_err(err, -EIO, "QEMU says: %s", answer);
 }
 

@@ -29,6 +29,7 @@ enum sfh_virt_event_kind {
 	SFH_VIRT_VF_ASKED,	    /* QEMU: for that, the guest is asked to let go; device: alias */
 	SFH_VIRT_VF_YIELDED,	    /* QEMU: it has, and the copy begins */
 	SFH_VIRT_STAYS,		    /* QEMU: it failed or was cancelled */
+	SFH_VIRT_RX_FILTER,	    /* QEMU: what a NIC is to receive has changed; device: alias */
 	SFH_VIRT_NETWORK_STARTED,   /* name: the network */
 	SFH_VIRT_NETWORK_STOPPED,   /* name: the network */
 	SFH_VIRT_CLOSED,	    /* libvirtd is gone */
@@ -97,6 +98,11 @@ int sfh_virt_unadopt_all(struct sfh_virt *v, sfh_is_hybrid_fn is_hybrid, void *c
  * say. */
 int sfh_virt_negotiated(struct sfh_virt *v, const char *uuid, const char *alias, bool *ret,
 			struct sfh_error *err);
+/* The addresses beside its own that the virtio NIC `alias` is to receive, at most n;
+ * returns how many (rxfilter.h). From then on QEMU tells of the next change
+ * (SFH_VIRT_RX_FILTER), once. The same taint. */
+int sfh_virt_rx_filter(struct sfh_virt *v, const char *uuid, const char *alias,
+		       struct sfh_mac *macs, size_t n, struct sfh_error *err);
 /* QEMU remembers the options of the first primary of `standby` that it was ever told
  * of, and at each negotiation without one (a guest that reboots on its standby leg)
  * plugs that again, unknown to libvirt, whoever has the VF by then. So the first one

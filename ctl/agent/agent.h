@@ -16,7 +16,7 @@
 #include "ctl/core/ledger.h"
 #include "ctl/core/netlink.h"
 #include "ctl/core/steer.h"
-#include "ctl/engine/engine.h"
+#include "ctl/engine/filter.h"
 #include "libvirt-glue/netxml.h"
 #include "libvirt-glue/virt.h"
 
@@ -171,6 +171,10 @@ void sfh_yield_look(struct sfh_agent *a);
 void sfh_yield_forget(struct sfh_agent *a, const char *uuid);
 /* Loop: the engine's replug. */
 int sfh_yield_replug(void *ctx, const char *uuid);
+
+/* --- rxfilter.c ---------------------------------------------------------------------------- */
+/* Loop: the engine's ask_rx_filter. */
+int sfh_rxfilter_ask(void *ctx, const struct sfh_pair *p);
 
 /* --- netwatch.c --------------------------------------------------------------------------- */
 void sfh_netwatch_started(struct sfh_agent *a, const char *name);

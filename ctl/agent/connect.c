@@ -165,6 +165,7 @@ static void done_connect(struct sfh_job *job)
 	drop_arrivals(a);
 	try_again(a);
 	sfh_agent_ask_negotiated(a);
+	sfh_engine_rx_lost(&a->engine);
 	sfh_yield_look(a);
 	swept = a->resuming ? 0 : sfh_agent_sweep(a);
 	if (!a->resuming)

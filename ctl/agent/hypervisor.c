@@ -305,6 +305,7 @@ const struct sfh_hypervisor_ops sfh_agent_hypervisor_ops = {
 	.unplug = hv_unplug,
 	.migrate = hv_migrate,
 	.ask_negotiated = hv_ask_negotiated,
+	.ask_rx_filter = sfh_rxfilter_ask,
 	.abort = hv_abort,
 	.reset = hv_reset,
 	.replug = sfh_yield_replug,
@@ -484,6 +485,14 @@ static void standby_removed(struct sfh_agent *a, const struct sfh_virt_event *ev
 		sfh_engine_pair_event(&a->engine, ev->uuid, &p->mac, SFH_EV_NIC_REMOVED, NULL);
 }
 
+static void rx_filter_changed(struct sfh_agent *a, const struct sfh_virt_event *ev)
+{
+	const struct sfh_pair *p = pair_by_alias(a, ev->uuid, ev->device);
+
+	if (p)
+		sfh_engine_rx_changed(&a->engine, ev->uuid, &p->mac);
+}
+
 static bool devices_known(const struct sfh_agent *a, const char *uuid)
 {
 	bool any = false;
@@ -551,6 +560,9 @@ static void handle(struct sfh_agent *a, const struct sfh_virt_event *ev)
 	case SFH_VIRT_STAYS:
 		sfh_yield_forget(a, ev->uuid); /* libvirt lets it run itself */
 		sfh_engine_guest_event(&a->engine, ev->uuid, SFH_EV_STAYS, NULL);
+		break;
+	case SFH_VIRT_RX_FILTER:
+		rx_filter_changed(a, ev);
 		break;
 	case SFH_VIRT_NETWORK_STARTED:
 		sfh_netwatch_started(a, ev->name);

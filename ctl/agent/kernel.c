@@ -192,16 +192,11 @@ static int standby_attach(void *ctx, struct sfh_pair *p, struct sfh_error *err)
 			  sfh_steer_standby_attach(a->steer, (uint32_t)link.ifindex, p->kind, err));
 }
 
-/* The standby leg enforces what the VF does. What nobody asked for is what the VF had
- * before it was leased; before the first lease, the kernel's default. */
+/* The standby leg enforces what the VF does. */
 static struct sfh_standby_policy policy_of(const struct sfh_pair *p)
 {
-	struct sfh_standby_policy policy = { .spoofchk = true };
+	struct sfh_standby_policy policy = { .spoofchk = sfh_pair_spoofchk(p) };
 
-	if (p->wish.what & SFH_VF_SPOOFCHK)
-		policy.spoofchk = p->wish.cfg.spoofchk;
-	else if (p->has_lease && p->lease.orig.known & SFH_VF_SPOOFCHK)
-		policy.spoofchk = p->lease.orig.spoofchk;
 	if (p->wish.what & SFH_VF_QOS)
 		policy.vlan_prio = (uint8_t)p->wish.cfg.qos;
 	if (p->wish.what & SFH_VF_PROTO)
@@ -262,14 +257,35 @@ static int unstage(void *ctx, const struct sfh_pair *p, struct sfh_error *err)
 }
 
 /* macvlan puts its devices' addresses there itself. */
-static int filter(void *ctx, const struct sfh_pair *p, bool there, struct sfh_error *err)
+static int filter_also(void *ctx, const struct sfh_pair *p, const struct sfh_mac *mac, bool there,
+		       struct sfh_error *err)
 {
 	struct sfh_agent *a = ctx;
 
 	if (p->kind != SFH_STANDBY_TAP)
 		return 0;
-	return there ? sfh_fdb_hold(a->fdb, p->pf, p->pf_ifindex, &p->mac, err)
-		     : sfh_fdb_release(a->fdb, p->pf, p->pf_ifindex, &p->mac, err);
+	return there ? sfh_fdb_hold(a->fdb, p->pf, p->pf_ifindex, mac, err)
+		     : sfh_fdb_release(a->fdb, p->pf, p->pf_ifindex, mac, err);
+}
+
+static int filter(void *ctx, const struct sfh_pair *p, bool there, struct sfh_error *err)
+{
+	return filter_also(ctx, p, &p->mac, there, err);
+}
+
+static int pf_macs(void *ctx, const struct sfh_pair *p, struct sfh_mac *macs, size_t n)
+{
+	struct sfh_agent *a = ctx;
+	_cleanup_free_ struct sfh_vf_config *vfs = calloc(n, sizeof(*vfs));
+	struct sfh_link pf;
+	int r = vfs ? sfh_nl_vf_list(a->nl, p->pf_ifindex, vfs, (unsigned)n - 1, NULL) : -ENOMEM;
+
+	if (r < 0 || sfh_nl_link_get(a->nl, p->pf, &pf, NULL) < 0)
+		return -ENODEV;
+	macs[0] = pf.mac;
+	for (int i = 0; i < r; i++)
+		macs[1 + i] = vfs[i].mac;
+	return 1 + r;
 }
 
 int sfh_agent_pair_view(struct sfh_agent *a, const struct sfh_pair *p, struct sfh_pair_view *ret)
@@ -363,6 +379,8 @@ const struct sfh_kernel_ops sfh_agent_kernel_ops = {
 	.on_vf = on_vf,
 	.unstage = unstage,
 	.filter = filter,
+	.filter_also = filter_also,
+	.pf_macs = pf_macs,
 	.seen = seen,
 	.want_proof = want_proof,
 	.can_pin = can_pin,

@@ -53,6 +53,7 @@ void sfh_agent_rearm(struct sfh_agent *a)
 	uint64_t next;
 
 	sfh_engine_warm_look(&a->engine);
+	sfh_engine_rx_look(&a->engine);
 	next = sfh_engine_next(&a->engine);
 	if (next == UINT64_MAX) {
 		(void)sd_event_source_set_enabled(a->timer, SD_EVENT_OFF);

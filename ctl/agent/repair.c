@@ -154,9 +154,10 @@ static int mend_filter(struct sfh_agent *a, const struct sfh_finding *f, struct 
 {
 	struct sfh_pair *p = sfh_engine_pair(&a->engine, f->domain, &f->mac);
 
-	if (!p || p->state != SFH_PAIR_STANDBY)
+	if (p && p->state != SFH_PAIR_STANDBY)
 		return sfh_err(err, -EAGAIN, "the pair is in the middle of a switch");
-	sfh_pair_filter(&a->engine, p, true); /* if it never got that far */
+	if (p) /* else it is a further address of a guest */
+		sfh_pair_filter(&a->engine, p, true); /* if it never got that far */
 	return sfh_fdb_mend(a->fdb, f->pf, f->pf_ifindex, &f->mac, err);
 }
 

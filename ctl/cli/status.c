@@ -20,6 +20,7 @@ struct gather {
 	const char *network; /* NULL: all */
 	json_t *networks, *pairs;
 	json_t *filter; /* "PF MAC" -> how that address is in the PF's filter */
+	json_t *addresses; /* while one pair is looked at */
 	/* while one PF is looked at */
 	const char *pf;
 	json_t *vfs;
@@ -189,6 +190,18 @@ static int add_filter(void *ctx, const struct sfh_ledger_fdb *row)
 	return 0;
 }
 
+/* A pair's further addresses, each with how it is in the filter. */
+static int add_address(void *ctx, const struct sfh_ledger_rx *row)
+{
+	struct gather *g = ctx;
+	char mac[SFH_MAC_STRLEN], key[sizeof(row->pf) + SFH_MAC_STRLEN];
+	json_t *o = json_pack("{s:s}", "mac", sfh_mac_format(&row->mac, mac));
+
+	(void)snprintf(key, sizeof(key), "%s %s", row->pf, mac);
+	(void)json_object_update(o, json_object_get(g->filter, key));
+	return json_array_append_new(g->addresses, o);
+}
+
 /* A verdict that nobody has renewed for so many intervals says nothing any more: the
  * agent is not running, or too busy. */
 #define STALE_INTERVALS 3
@@ -262,6 +275,11 @@ static int add_pair(void *ctx, const struct sfh_ledger_pair *row)
 	filter = json_object_get(g->filter, key);
 	if (filter)
 		(void)json_object_update(o, filter);
+	g->addresses = json_array();
+	(void)sfh_ledger_rxs_of(g->ledger, row->domain, &row->mac, add_address, g);
+	if (json_array_size(g->addresses))
+		(void)json_object_set(o, "addresses", g->addresses);
+	json_decref(g->addresses);
 	add_datapath(g, row, o);
 	(void)json_array_append_new(g->pairs, o);
 	return 0;
@@ -367,6 +385,29 @@ static void print_profile(const json_t *pair)
 								     "not in force on the standby leg");
 }
 
+/* "52:54:… further addresses in the filter of pf0: 3; refused: 1 (the NIC has no room …)" */
+static void print_addresses(const json_t *pair)
+{
+	const json_t *all = json_object_get(pair, "addresses");
+	const char *why = "";
+	int refused = 0;
+	json_t *o;
+	size_t i;
+
+	json_array_foreach((json_t *)all, i, o)
+		if (strcmp(str(o, "filter"), SFH_FDB_REFUSED) == 0) {
+			refused++;
+			why = str(o, "filter_why");
+		}
+	if (!json_array_size(all))
+		return;
+	(void)printf("%-20s %s further addresses in the filter of %s: %d", "", str(pair, "mac"),
+		     str(pair, "pf"), (int)json_array_size(all) - refused);
+	if (refused)
+		(void)printf("; refused: %d (%s)", refused, why);
+	(void)printf("\n");
+}
+
 static void print_table(const json_t *networks, const json_t *pairs, bool agent)
 {
 	size_t i, k;
@@ -410,6 +451,7 @@ static void print_table(const json_t *networks, const json_t *pairs, bool agent)
 			     str(p, "vf")[0] ? str(p, "vf") : "-", str(p, "standby"), warm_text(p, warm),
 			     strcmp(why, "none") == 0 ? "-" : why);
 		print_profile(p);
+		print_addresses(p);
 		print_datapath(p);
 	}
 	json_array_foreach((json_t *)pairs, i, p)

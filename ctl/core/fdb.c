@@ -179,7 +179,8 @@ static int take_out(struct sfh_fdb *fdb, struct entry *e, struct sfh_error *err)
 
 	if (strcmp(e->row.state, SFH_FDB_OURS) == 0) {
 		r = fdb->ops->set(fdb->ctx, e->row.ifindex, &e->row.mac, false);
-		if (r == 0)
+		/* The kernel counts too: a group may still be the host's own. */
+		if (r == 0 && !sfh_mac_is_multicast(&e->row.mac))
 			r = fdb->ops->has(fdb->ctx, e->row.ifindex, &e->row.mac) > 0 ? -EBUSY : 0;
 		if (r == -ENOENT || r == -ENODEV) /* it, or the PF, went by itself */
 			r = 0;

@@ -9,6 +9,10 @@ struct sfh_ledger {
 	sqlite3 *db;
 };
 
+#define RX_TABLE                                                                                   \
+	"CREATE TABLE rx (domain TEXT NOT NULL, nic TEXT NOT NULL, mac TEXT NOT NULL,"             \
+	"  pf TEXT NOT NULL, PRIMARY KEY (domain, nic, mac));"
+
 static const char ddl[] =
 	"CREATE TABLE networks (name TEXT PRIMARY KEY, mode TEXT NOT NULL, policy TEXT NOT NULL,"
 	"  bridge TEXT NOT NULL, phase INT NOT NULL, trouble TEXT NOT NULL);"
@@ -33,7 +37,7 @@ static const char ddl[] =
 	"  adopted INT NOT NULL, negotiated INT NOT NULL, held INT NOT NULL, profile TEXT NOT NULL,"
 	"  PRIMARY KEY (domain, mac));"
 	"CREATE TABLE fdb (pf TEXT NOT NULL, mac TEXT NOT NULL, ifindex INT NOT NULL,"
-	"  state TEXT NOT NULL, why TEXT NOT NULL, PRIMARY KEY (pf, mac));";
+	"  state TEXT NOT NULL, why TEXT NOT NULL, PRIMARY KEY (pf, mac));" RX_TABLE;
 
 int sfh_ledger_open(const char *path, bool writable, struct sfh_ledger **ret,
 		    struct sfh_error *err)
@@ -43,7 +47,7 @@ int sfh_ledger_open(const char *path, bool writable, struct sfh_ledger **ret,
 
 	if (!l)
 		return sfh_err(err, -ENOMEM, "out of memory");
-	r = sfh_db_open(path, writable, SFH_LEDGER_SCHEMA, ddl, NULL, "ledger", &l->db, err);
+	r = sfh_db_open(path, writable, SFH_LEDGER_SCHEMA, ddl, RX_TABLE, "ledger", &l->db, err);
 	if (r < 0) {
 		free(l);
 		return r;
@@ -61,19 +65,29 @@ void sfh_ledger_close(struct sfh_ledger **ledger)
 	*ledger = NULL;
 }
 
-/* Steps through every row of sql; fill() turns one into a struct and passes it
- * to the caller's callback. */
-static int walk(struct sfh_ledger *l, const char *sql,
-		int (*fill)(sqlite3_stmt *stmt, void *arg), void *arg)
+/* Steps through every row of sql, bound as sfh_db_prepare() does; fill() turns one into a
+ * struct and passes it to the caller's callback. */
+static int walk_with(struct sfh_ledger *l, int (*fill)(sqlite3_stmt *stmt, void *arg), void *arg,
+		     const char *sql, const char *types, ...)
 {
 	_cleanup_(sfh_db_finalizep) sqlite3_stmt *stmt = NULL;
-	int rc = sqlite3_prepare_v2(l->db, sql, -1, &stmt, NULL), r = 0;
+	int rc, r;
+	va_list ap;
 
-	if (rc != SQLITE_OK)
+	va_start(ap, types);
+	r = sfh_db_prepare(l->db, &stmt, NULL, sql, types, ap);
+	va_end(ap);
+	if (r < 0)
 		return -EIO;
 	while (r == 0 && (rc = sqlite3_step(stmt)) == SQLITE_ROW)
 		r = fill(stmt, arg);
 	return r != 0 ? r : rc == SQLITE_DONE ? 0 : -EIO;
+}
+
+static int walk(struct sfh_ledger *l, const char *sql,
+		int (*fill)(sqlite3_stmt *stmt, void *arg), void *arg)
+{
+	return walk_with(l, fill, arg, sql, "");
 }
 
 int sfh_ledger_network_put(struct sfh_ledger *l, const struct sfh_ledger_network *row,
@@ -420,6 +434,7 @@ int sfh_ledger_pair_del(struct sfh_ledger *l, const char *domain, const struct s
 {
 	char text[SFH_MAC_STRLEN];
 
+	(void)sfh_ledger_rx_clear(l, domain, mac, NULL);
 	return sfh_db_run(l->db, err, "DELETE FROM pairs WHERE domain = ? AND mac = ?", "ss",
 			  domain, sfh_mac_format(mac, text));
 }
@@ -506,4 +521,69 @@ int sfh_ledger_fdbs(struct sfh_ledger *l, int (*cb)(void *ctx, const struct sfh_
 		    void *ctx)
 {
 	return walk(l, "SELECT * FROM fdb ORDER BY pf, mac", fill_fdb, &(struct fdb_walk){ cb, ctx });
+}
+
+int sfh_ledger_rx_put(struct sfh_ledger *l, const struct sfh_ledger_rx *row,
+		      struct sfh_error *err)
+{
+	char nic[SFH_MAC_STRLEN], mac[SFH_MAC_STRLEN];
+
+	return sfh_db_run(l->db, err, "INSERT OR REPLACE INTO rx VALUES (?,?,?,?)", "ssss",
+			  row->domain, sfh_mac_format(&row->nic, nic),
+			  sfh_mac_format(&row->mac, mac), row->pf);
+}
+
+int sfh_ledger_rx_del(struct sfh_ledger *l, const char *domain, const struct sfh_mac *nic,
+		      const struct sfh_mac *mac, struct sfh_error *err)
+{
+	char text[SFH_MAC_STRLEN], other[SFH_MAC_STRLEN];
+
+	return sfh_db_run(l->db, err, "DELETE FROM rx WHERE domain = ? AND nic = ? AND mac = ?",
+			  "sss", domain, sfh_mac_format(nic, text), sfh_mac_format(mac, other));
+}
+
+int sfh_ledger_rx_clear(struct sfh_ledger *l, const char *domain, const struct sfh_mac *nic,
+			struct sfh_error *err)
+{
+	char text[SFH_MAC_STRLEN];
+
+	return sfh_db_run(l->db, err, "DELETE FROM rx WHERE domain = ? AND nic = ?", "ss", domain,
+			  sfh_mac_format(nic, text));
+}
+
+struct rx_walk {
+	int (*cb)(void *, const struct sfh_ledger_rx *);
+	void *ctx;
+};
+
+static int fill_rx(sqlite3_stmt *s, void *arg)
+{
+	struct rx_walk *w = arg;
+	struct sfh_ledger_rx row = { .pf = "" };
+	char nic[SFH_MAC_STRLEN], mac[SFH_MAC_STRLEN];
+
+	sfh_db_text(s, 0, row.domain, sizeof(row.domain));
+	sfh_db_text(s, 1, nic, sizeof(nic));
+	sfh_db_text(s, 2, mac, sizeof(mac));
+	(void)sfh_mac_parse(nic, &row.nic);
+	(void)sfh_mac_parse(mac, &row.mac);
+	sfh_db_text(s, 3, row.pf, sizeof(row.pf));
+	return w->cb(w->ctx, &row);
+}
+
+int sfh_ledger_rxs(struct sfh_ledger *l, int (*cb)(void *ctx, const struct sfh_ledger_rx *row),
+		   void *ctx)
+{
+	return walk(l, "SELECT * FROM rx ORDER BY domain, nic, mac", fill_rx,
+		    &(struct rx_walk){ cb, ctx });
+}
+
+int sfh_ledger_rxs_of(struct sfh_ledger *l, const char *domain, const struct sfh_mac *nic,
+		      int (*cb)(void *ctx, const struct sfh_ledger_rx *row), void *ctx)
+{
+	char text[SFH_MAC_STRLEN];
+
+	return walk_with(l, fill_rx, &(struct rx_walk){ cb, ctx },
+			 "SELECT * FROM rx WHERE domain = ? AND nic = ? ORDER BY mac", "ss", domain,
+			 sfh_mac_format(nic, text));
 }

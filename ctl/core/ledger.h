@@ -13,7 +13,7 @@
 #include "ctl/core/portprofile.h"
 #include "sfhybrid/util.h"
 
-#define SFH_LEDGER_SCHEMA 4
+#define SFH_LEDGER_SCHEMA 5
 #define SFH_NAME_MAX 256 /* network and domain names, with the terminator */
 #define SFH_UUID_STRLEN 37
 
@@ -183,5 +183,24 @@ int sfh_ledger_fdb_del(struct sfh_ledger *l, const char *pf, const struct sfh_ma
 		       struct sfh_error *err);
 int sfh_ledger_fdbs(struct sfh_ledger *l, int (*cb)(void *ctx, const struct sfh_ledger_fdb *row),
 		    void *ctx);
+/* Further addresses of a guest's NIC that are meant to be there now. Those of a pair go
+ * with its row. */
+struct sfh_ledger_rx {
+	char domain[SFH_UUID_STRLEN];
+	struct sfh_mac nic; /* its own address */
+	struct sfh_mac mac;
+	char pf[16];
+};
+int sfh_ledger_rx_put(struct sfh_ledger *l, const struct sfh_ledger_rx *row,
+		      struct sfh_error *err);
+int sfh_ledger_rx_del(struct sfh_ledger *l, const char *domain, const struct sfh_mac *nic,
+		      const struct sfh_mac *mac, struct sfh_error *err);
+/* All of one NIC. */
+int sfh_ledger_rx_clear(struct sfh_ledger *l, const char *domain, const struct sfh_mac *nic,
+			struct sfh_error *err);
+int sfh_ledger_rxs(struct sfh_ledger *l, int (*cb)(void *ctx, const struct sfh_ledger_rx *row),
+		   void *ctx);
+int sfh_ledger_rxs_of(struct sfh_ledger *l, const char *domain, const struct sfh_mac *nic,
+		      int (*cb)(void *ctx, const struct sfh_ledger_rx *row), void *ctx);
 
 #endif

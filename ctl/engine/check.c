@@ -43,6 +43,7 @@ void sfh_survey_done(struct sfh_survey *s)
 	free(s->pairs);
 	free(s->entries);
 	free(s->fdb);
+	free(s->rx);
 	free(s->guests);
 	*s = (struct sfh_survey){ .pfs = NULL };
 }
@@ -396,19 +397,16 @@ static const struct sfh_ledger_fdb *fdb_row(const struct sfh_survey *s, const ch
 	return NULL;
 }
 
-/* On a bridge, a guest that talks on its standby leg is in the PF's filter. A NIC that
- * refused it is no disagreement: `status` says so. */
-static void check_filter_of(struct checker *c, const struct sfh_ledger_pair *row)
+static void check_address(struct checker *c, const struct sfh_ledger_pair *row,
+			  const struct sfh_mac *address)
 {
-	const struct sfh_survey_entry *entry = entry_of(c->s, row);
 	const struct sfh_survey_pf *p = pf_named(c->s, row->pf);
-	const struct sfh_ledger_fdb *fdb = fdb_row(c->s, row->pf, &row->mac);
-	struct sfh_finding f = { .kind = SFH_FINDING_FDB_MISSING, .mac = row->mac,
+	const struct sfh_ledger_fdb *fdb = fdb_row(c->s, row->pf, address);
+	struct sfh_finding f = { .kind = SFH_FINDING_FDB_MISSING, .mac = *address,
 				 .pf_ifindex = row->pf_ifindex };
 	char mac[SFH_MAC_STRLEN];
 
-	if (!state_is(row, "standby") || !entry || !entry->on_bridge || !entry->armed || !p ||
-	    !p->present || in_filter(p, &row->mac) ||
+	if (!p || !p->present || in_filter(p, address) ||
 	    (fdb && strcmp(fdb->state, SFH_FDB_REFUSED) == 0))
 		return;
 	(void)sfh_strcpy(f.pf, sizeof(f.pf), row->pf);
@@ -416,7 +414,38 @@ static void check_filter_of(struct checker *c, const struct sfh_ledger_pair *row
 	report(c, &f,
 	       "%s of '%s' is on its standby leg and not in the filter of '%s': guests on its VFs "
 	       "may not reach it",
-	       sfh_mac_format(&row->mac, mac), row->domain_name, row->pf);
+	       sfh_mac_format(address, mac), row->domain_name, row->pf);
+}
+
+/* On a bridge, a guest that talks on its standby leg is in the PF's filter, with what
+ * else it is to receive. A NIC that refused that is no disagreement: `status` says so. */
+static void check_filter_of(struct checker *c, const struct sfh_ledger_pair *row)
+{
+	const struct sfh_survey_entry *entry = entry_of(c->s, row);
+
+	if (!state_is(row, "standby") || !entry || !entry->on_bridge || !entry->armed)
+		return;
+	check_address(c, row, &row->mac);
+	for (size_t i = 0; i < c->s->nrx; i++)
+		if (strcmp(c->s->rx[i].domain, row->domain) == 0 &&
+		    sfh_mac_equal(&c->s->rx[i].nic, &row->mac))
+			check_address(c, row, &c->s->rx[i].mac);
+}
+
+/* Whether a pair that is not on its VF has the address, as its own or a further one. */
+static bool has_address(const struct sfh_survey *s, const struct sfh_ledger_pair *row,
+			const struct sfh_mac *address)
+{
+	if (state_is(row, "vf"))
+		return false;
+	if (sfh_mac_equal(&row->mac, address))
+		return true;
+	for (size_t i = 0; i < s->nrx; i++)
+		if (sfh_mac_equal(&s->rx[i].mac, address) &&
+		    strcmp(s->rx[i].domain, row->domain) == 0 &&
+		    sfh_mac_equal(&s->rx[i].nic, &row->mac))
+			return true;
+	return false;
 }
 
 /* Ours, in the filter, and every pair with that address is on its VF or gone. */
@@ -430,8 +459,8 @@ static void check_fdb(struct checker *c, const struct sfh_ledger_fdb *fdb)
 	if (strcmp(fdb->state, SFH_FDB_OURS) != 0 || !p || !in_filter(p, &fdb->mac))
 		return;
 	for (size_t i = 0; i < c->s->npairs; i++)
-		if (sfh_mac_equal(&c->s->pairs[i].mac, &fdb->mac) &&
-		    strcmp(c->s->pairs[i].pf, fdb->pf) == 0 && !state_is(&c->s->pairs[i], "vf"))
+		if (strcmp(c->s->pairs[i].pf, fdb->pf) == 0 &&
+		    has_address(c->s, &c->s->pairs[i], &fdb->mac))
 			return;
 	(void)sfh_strcpy(f.pf, sizeof(f.pf), fdb->pf);
 	report(c, &f, "%s is in the filter of '%s' and no guest here uses it on its standby leg",

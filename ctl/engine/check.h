@@ -54,6 +54,8 @@ struct sfh_survey {
 	size_t nguests;
 	struct sfh_ledger_fdb *fdb; /* what the agent put into PFs' filters */
 	size_t nfdb;
+	struct sfh_ledger_rx *rx; /* of them, guests' further addresses */
+	size_t nrx;
 	bool agent_gone; /* nobody is there to end a switch that was begun */
 };
 void sfh_survey_done(struct sfh_survey *s);

@@ -5,6 +5,7 @@
 #include <syslog.h>
 
 #include "ctl/engine/engine_priv.h"
+#include "ctl/engine/filter.h"
 #include "ctl/engine/inventory.h"
 #include "ctl/engine/warm.h"
 
@@ -109,6 +110,7 @@ void sfh_pair_forget(struct sfh_engine *e, struct sfh_pair *p)
 			*at = p->next;
 			break;
 		}
+	sfh_engine_rx_owner(e, &p->mac);
 	free(p);
 	e->listener->settled(e->listener_ctx, uuid);
 	sfh_migration_end_of_nobody(e, uuid);
@@ -149,6 +151,7 @@ uint64_t sfh_engine_next(const struct sfh_engine *e)
 		next = earliest(next, p->retry_ns);
 		next = earliest(next, p->port_look_ns);
 		next = earliest(next, p->warm_wake_ns);
+		next = earliest(next, p->rx.due_ns);
 	}
 	return next;
 }
@@ -159,6 +162,7 @@ void sfh_engine_tick(struct sfh_engine *e)
 	struct sfh_pair *next;
 
 	sfh_engine_warm_tick(e, now);
+	sfh_engine_rx_tick(e, now);
 	for (struct sfh_pair *p = e->pairs; p; p = next) {
 		next = p->next;
 		if (p->next_probe_ns && p->next_probe_ns <= now) {

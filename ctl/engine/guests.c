@@ -5,6 +5,7 @@
 #include <syslog.h>
 
 #include "ctl/engine/engine_priv.h"
+#include "ctl/engine/filter.h"
 
 static void fill_place(struct sfh_pair *p, const struct sfh_engine_network *net,
 		       const struct sfh_guest_nic *nic)
@@ -39,6 +40,7 @@ static struct sfh_pair *pair_new(struct sfh_engine *e, const struct sfh_guest_de
 	p->memory_kib = guest->memory_kib;
 	p->next = e->pairs;
 	e->pairs = p;
+	sfh_engine_rx_begin(e, p);
 	return p;
 }
 

@@ -66,6 +66,12 @@ struct sfh_kernel_ops {
 	 * the PF send to it reaches its standby leg. Nothing to do where the standby device
 	 * sees to that itself. May be NULL. A failure is no reason to stop. */
 	int (*filter)(void *ctx, const struct sfh_pair *pair, bool there, struct sfh_error *err);
+	/* Likewise a further address of the guest (filter.h); several guests may have it. */
+	int (*filter_also)(void *ctx, const struct sfh_pair *pair, const struct sfh_mac *mac,
+			   bool there, struct sfh_error *err);
+	/* What addresses the pair's PF and its VFs have, at most n; returns how many. May be
+	 * NULL. */
+	int (*pf_macs)(void *ctx, const struct sfh_pair *pair, struct sfh_mac *macs, size_t n);
 	int (*seen)(void *ctx, const struct sfh_pair *pair, struct sfh_pair_seen *ret);
 	int (*want_proof)(void *ctx, const struct sfh_pair *pair, bool on, struct sfh_error *err);
 	/* Whether the host can spare what a VF pins: -ENOMEM and a sentence if not.
@@ -101,6 +107,9 @@ struct sfh_hypervisor_ops {
 	/* Asks QEMU whether the guest acknowledged STANDBY: SFH_EV_NEGOTIATED, or
 	 * nothing. May be NULL: then QEMU's own event is all there is. */
 	void (*ask_negotiated)(void *ctx, const struct sfh_pair *pair);
+	/* Asks QEMU which addresses the NIC is to receive, and so makes it tell of the next
+	 * change: sfh_engine_rx_told(). May be NULL: then there are none. */
+	int (*ask_rx_filter)(void *ctx, const struct sfh_pair *pair);
 	/* Ends a migration or save that libvirt runs; the domain's QEMU tells how it
 	 * went. May be NULL. */
 	int (*abort)(void *ctx, const char *domain_uuid);

@@ -62,6 +62,24 @@ enum sfh_pair_event {
 		_SFH_EV_MAX
 };
 
+/* A further address of a guest: filter.h. */
+#define SFH_RX_MAX 64 /* of one guest; QEMU's table has no more */
+struct sfh_rx_address {
+	struct sfh_mac mac;
+	bool held;    /* meant to be in the PF's filter */
+	bool refused; /* the NIC does not take it */
+	bool crowded; /* it gave way to a guest's own address */
+};
+struct sfh_rx {
+	bool told, stale; /* QEMU has said what is in the list; it has changed since */
+	bool asking;
+	uint64_t asked_ns, due_ns; /* the latest question, the next; 0: none */
+	unsigned gap_ms;	   /* between the two at least */
+	unsigned refused;
+	size_t n;
+	struct sfh_rx_address address[SFH_RX_MAX];
+};
+
 /* Switches to the VF that a pair may begin by itself within a minute. */
 #define SFH_DAMP_SWITCHES 6
 #define SFH_DAMP_WINDOW_MS 60000
@@ -107,6 +125,7 @@ struct sfh_pair {
 	bool vf_refused;	 /* the driver refused to unpark; until asked again */
 	bool port_refused;	 /* driver or switch refused the port profile; likewise */
 	bool filtered;		 /* its address was put into the PF's own filter */
+	struct sfh_rx rx;	 /* its further addresses */
 	bool leaving;		 /* an outgoing migration waits for this pair */
 	bool yielded;		 /* it leaves by libvirt's doing, not by ours */
 	bool carried;		 /* its XML came with a VF; kept shut until libvirt drops it */
@@ -135,7 +154,7 @@ struct sfh_pair {
 
 struct sfh_engine;
 
-/* On its standby leg a pair's address is in the PF's filter, on the VF's it is not:
+/* filter.c. On its standby leg a pair's address is in the PF's filter, on the VF's it is not:
  * it goes in once the guest uses the leg, and out after the VF has taken over. */
 void sfh_pair_filter(struct sfh_engine *e, struct sfh_pair *p, bool there);
 

@@ -80,16 +80,6 @@ void sfh_pair_arm(struct sfh_engine *e, struct sfh_pair *p)
 	sfh_pair_warn_if(e, e->kernel->arm(e->kernel_ctx, p, &err), &err);
 }
 
-void sfh_pair_filter(struct sfh_engine *e, struct sfh_pair *p, bool there)
-{
-	struct sfh_error err = { 0 };
-
-	if (!e->kernel->filter || p->filtered == there)
-		return;
-	p->filtered = there;
-	sfh_pair_warn_if(e, e->kernel->filter(e->kernel_ctx, p, there, &err), &err);
-}
-
 bool sfh_pair_was_called(const struct sfh_pair *p)
 {
 	return p->state == SFH_PAIR_STANDBY && p->reason == SFH_REASON_NO_FREE_VF && p->retry_ns;

@@ -204,6 +204,67 @@ Test(filter, under_a_running_macvtap)
 	sfh_nl_close(&nl);
 }
 
+/* A group of a guest's, on a device: two guests, the host itself, and a restart. */
+static struct sfh_fdb *fdb_open(struct sfh_ledger *ledger, struct sfh_nl *nl)
+{
+	struct sfh_fdb *fdb = NULL;
+
+	cr_assert_eq(sfh_fdb_new(ledger, &sfh_fdb_netlink, nl, &fdb, NULL), 0);
+	return fdb;
+}
+
+static bool in_filter(const char *mac)
+{
+	return sh_status("bridge fdb show dev pf0 self | grep -q '^%s .*permanent'", mac) == 0;
+}
+
+/* What the host joins with 239.1.1.2. */
+#define GROUP "01:00:5e:01:01:02"
+#define HOST_JOINS "ip addr add 239.1.1.2/32 dev pf0 autojoin"
+#define HOST_LEAVES "ip addr del 239.1.1.2/32 dev pf0"
+
+Test(filter, a_group_of_two_guests_and_of_the_host)
+{
+	struct sfh_ledger *ledger = NULL;
+	struct sfh_nl *nl = NULL;
+	struct sfh_mac group, own;
+	struct sfh_fdb *fdb;
+	int ifindex = (int)T.pf;
+
+	cr_assert_eq(sfh_mac_parse(GROUP, &group), 0);
+	cr_assert_eq(sfh_mac_parse(MAC_GUEST, &own), 0);
+	cr_assert_eq(sfh_nl_open(&nl, NULL), 0);
+	cr_assert_eq(sfh_ledger_open(":memory:", true, &ledger, NULL), 0);
+	fdb = fdb_open(ledger, nl);
+	cr_assert_eq(sfh_fdb_hold(fdb, "pf0", ifindex, &group, NULL), 0);
+	cr_assert_eq(sfh_fdb_hold(fdb, "pf0", ifindex, &group, NULL), 0);
+	cr_assert_eq(sfh_fdb_hold(fdb, "pf0", ifindex, &own, NULL), 0);
+	cr_assert_eq(sfh_fdb_release(fdb, "pf0", ifindex, &group, NULL), 0);
+	cr_assert(in_filter(GROUP), "for the second guest");
+	/* the next agent: one guest is still there, the other's address is nobody's */
+	sfh_fdb_free(&fdb);
+	fdb = fdb_open(ledger, nl);
+	cr_assert_eq(sfh_fdb_hold(fdb, "pf0", ifindex, &group, NULL), 0);
+	cr_assert_eq(sfh_fdb_sweep(fdb, NULL, NULL, NULL), 1);
+	cr_assert(in_filter(GROUP));
+	cr_assert_not(in_filter(MAC_GUEST));
+	/* the host joins, the guest leaves: the host's membership stays */
+	sh(HOST_JOINS);
+	cr_assert_eq(sfh_fdb_release(fdb, "pf0", ifindex, &group, NULL), 0);
+	cr_assert(in_filter(GROUP));
+	cr_assert_eq(sfh_fdb_sweep(fdb, NULL, NULL, NULL), 0);
+	sh(HOST_LEAVES);
+	cr_assert_not(in_filter(GROUP));
+	/* the other way round: what the host has joined is its own */
+	sh(HOST_JOINS);
+	cr_assert_eq(sfh_fdb_hold(fdb, "pf0", ifindex, &group, NULL), 0);
+	cr_assert_eq(sfh_fdb_release(fdb, "pf0", ifindex, &group, NULL), 0);
+	cr_assert(in_filter(GROUP));
+	sfh_fdb_free(&fdb);
+	sfh_ledger_close(&ledger);
+	sfh_nl_close(&nl);
+}
+
 /* --- port profiles ----------------------------------------------------------------------- */
 
 /* The kernel's own answer for a device whose driver has none, as all but enic's. */

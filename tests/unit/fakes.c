@@ -86,6 +86,7 @@ uint64_t fake_now;
 const struct sfh_mac mac_a = { { 0x52, 0x54, 0, 0, 0, 0x0a } };
 const struct sfh_mac mac_b = { { 0x52, 0x54, 0, 0, 0, 0x0b } };
 const struct sfh_mac mac_c = { { 0x52, 0x54, 0, 0, 0, 0x0c } };
+const struct sfh_mac fake_pf_mac = { { 0x02, 0, 0, 0, 0, 0xf0 } };
 
 static uint64_t now(void)
 {
@@ -451,6 +452,16 @@ static int k_unstage(void *ctx, const struct sfh_pair *p, struct sfh_error *err)
 	return 0;
 }
 
+static unsigned addresses_in(const struct fake *f)
+{
+	unsigned n = 0;
+
+	for (size_t i = 0; i < SFH_ARRAY_SIZE(f->also); i++)
+		n += f->also[i].holders && f->also[i].in &&
+		     !sfh_mac_is_multicast(&f->also[i].mac);
+	return n;
+}
+
 static int k_filter(void *ctx, const struct sfh_pair *p, bool there, struct sfh_error *err)
 {
 	struct fake *f = ctx;
@@ -459,7 +470,75 @@ static int k_filter(void *ctx, const struct sfh_pair *p, bool there, struct sfh_
 	record(f, there ? "filter" : "unfilter");
 	f->nfiltered += there ? 1 : -1;
 	VERDICT(f, OP_FILTER, err); /* held all the same: fdb.h */
+	if (there && f->room && (unsigned)f->nfiltered + addresses_in(f) > f->room)
+		return sfh_err(err, -ENOSPC, "the fake has no room");
 	return 0;
+}
+
+static struct fake_address *address_of(struct fake *f, int pf_ifindex, const struct sfh_mac *mac)
+{
+	for (size_t i = 0; i < SFH_ARRAY_SIZE(f->also); i++)
+		if (f->also[i].holders && f->also[i].pf_ifindex == pf_ifindex &&
+		    sfh_mac_equal(&f->also[i].mac, mac))
+			return &f->also[i];
+	return NULL;
+}
+
+int fake_holders(const struct fake *f, const struct sfh_mac *mac)
+{
+	const struct fake_address *a = address_of((struct fake *)f, f->pf[0].ifindex, mac);
+
+	return a && a->in ? a->holders : 0;
+}
+
+unsigned fake_held(const struct fake *f)
+{
+	unsigned n = 0;
+
+	for (size_t i = 0; i < SFH_ARRAY_SIZE(f->also); i++)
+		n += (unsigned)f->also[i].holders;
+	return n;
+}
+
+/* As fdb.c counts them. */
+static int k_filter_also(void *ctx, const struct sfh_pair *p, const struct sfh_mac *mac, bool there,
+			 struct sfh_error *err)
+{
+	struct fake *f = ctx;
+	struct fake_address *a = address_of(f, p->pf_ifindex, mac);
+	char text[SFH_MAC_STRLEN];
+
+	record(f, "%s %s", there ? "also" : "no-more", sfh_mac_format(mac, text));
+	cr_assert(there || a, "let go of what nobody holds");
+	if (!there) {
+		a->holders--;
+		return 0;
+	}
+	for (size_t i = 0; !a; i++) {
+		cr_assert_lt(i, SFH_ARRAY_SIZE(f->also));
+		if (f->also[i].holders)
+			continue;
+		a = &f->also[i];
+		*a = (struct fake_address){ .pf_ifindex = p->pf_ifindex, .mac = *mac };
+	}
+	a->holders++;
+	VERDICT(f, OP_FILTER_ALSO, err);
+	if (!a->in && !sfh_mac_is_multicast(mac) && f->room &&
+	    (unsigned)f->nfiltered + addresses_in(f) >= f->room)
+		return sfh_err(err, -ENOSPC, "the fake has no room");
+	a->in = true;
+	return 0;
+}
+
+static int k_pf_macs(void *ctx, const struct sfh_pair *p, struct sfh_mac *macs, size_t n)
+{
+	const struct fake_pf *pf = pf_by_ifindex(ctx, p->pf_ifindex);
+	size_t have = 0;
+
+	macs[have++] = fake_pf_mac;
+	for (unsigned i = 0; i < pf->nvfs && have < n; i++)
+		macs[have++] = pf->vf[i].mac;
+	return (int)have;
 }
 
 static int k_seen(void *ctx, const struct sfh_pair *p, struct sfh_pair_seen *ret)
@@ -573,6 +652,8 @@ static const struct sfh_kernel_ops kernel_ops = {
 	.on_vf = k_on_vf,
 	.unstage = k_unstage,
 	.filter = k_filter,
+	.filter_also = k_filter_also,
+	.pf_macs = k_pf_macs,
 	.seen = k_seen,
 	.want_proof = k_want_proof,
 	.probe = k_probe,
@@ -649,11 +730,22 @@ static void hv_ask_negotiated(void *ctx, const struct sfh_pair *p)
 	record(f, "ask-negotiated %s", sfh_mac_format(&p->mac, mac));
 }
 
+static int hv_ask_rx_filter(void *ctx, const struct sfh_pair *p)
+{
+	struct fake *f = ctx;
+	char mac[SFH_MAC_STRLEN];
+
+	record(f, "ask-rx %s", sfh_mac_format(&p->mac, mac));
+	VERDICT(f, OP_ASK_RX, NULL);
+	return 0;
+}
+
 static const struct sfh_hypervisor_ops hv_ops = {
 	.plug = hv_plug,
 	.unplug = hv_unplug,
 	.migrate = hv_migrate,
 	.ask_negotiated = hv_ask_negotiated,
+	.ask_rx_filter = hv_ask_rx_filter,
 	.abort = hv_abort,
 	.reset = hv_reset,
 	.replug = hv_replug,
@@ -768,6 +860,7 @@ void fake_restart(struct fake *f)
 	f->held = 0;
 	fake_forget_calls(f);
 	f->nfiltered = 0; /* nobody holds what the last agent held */
+	memset(f->also, 0, sizeof(f->also));
 	engine_start(f);
 }
 
@@ -883,10 +976,12 @@ void fake_sleep(struct fake *f, uint64_t ms)
 	uint64_t end = fake_now + ms * FAKE_MS;
 
 	sfh_engine_warm_look(&f->e); /* as the agent does after every call */
+	sfh_engine_rx_look(&f->e);
 	for (int i = 0; sfh_engine_next(&f->e) <= end && i < 1000000; i++) {
 		if (sfh_engine_next(&f->e) > fake_now)
 			fake_now = sfh_engine_next(&f->e);
 		sfh_engine_tick(&f->e);
+		sfh_engine_rx_look(&f->e);
 	}
 	fake_now = end;
 	sfh_engine_tick(&f->e);
@@ -927,6 +1022,21 @@ unsigned fake_leases(const struct fake *f)
 	unsigned n = 0;
 
 	cr_assert_eq(sfh_ledger_leases(f->ledger, count_lease, &n), 0);
+	return n;
+}
+
+static int count_rx(void *ctx, const struct sfh_ledger_rx *row)
+{
+	(void)row;
+	++*(unsigned *)ctx;
+	return 0;
+}
+
+unsigned fake_rx_rows(const struct fake *f)
+{
+	unsigned n = 0;
+
+	cr_assert_eq(sfh_ledger_rxs(f->ledger, count_rx, &n), 0);
 	return n;
 }
 
@@ -979,5 +1089,8 @@ void fake_assert_nothing_left(const struct fake *f)
 	cr_expect_eq(fake_rows(f), 0, "the ledger still shows a pair");
 	cr_expect_null(f->e.pairs, "a pair is left");
 	cr_expect_eq(f->nfiltered, 0, "an address is left in a PF's filter");
+	for (size_t i = 0; i < SFH_ARRAY_SIZE(f->also); i++)
+		cr_expect_eq(f->also[i].holders, 0, "a further address is left in a PF's filter");
+	cr_expect_eq(fake_rx_rows(f), 0, "the ledger still shows a further address");
 	cr_expect_eq(sfh_engine_next(&f->e), UINT64_MAX, "something is still due");
 }

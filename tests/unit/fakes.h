@@ -8,6 +8,7 @@
 #include <criterion/criterion.h>
 
 #include "ctl/engine/engine.h"
+#include "ctl/engine/filter.h"
 #include "ctl/engine/warm.h"
 
 /* --- files --------------------------------------------------------------------------- */
@@ -37,6 +38,7 @@ enum fake_op {
 	OP_DISARM,
 	OP_UNSTAGE,
 	OP_FILTER,
+	OP_FILTER_ALSO,
 	OP_SEEN,
 	OP_WANT_PROOF,
 	OP_PROBE,
@@ -45,6 +47,7 @@ enum fake_op {
 	OP_PORT_ANSWER,
 	OP_PLUG,
 	OP_UNPLUG,
+	OP_ASK_RX,
 	OP_MIGRATE,
 	OP_ABORT,
 	OP_RESET,
@@ -71,6 +74,13 @@ struct fake_entry {
 	bool armed, on_first_frame, proof;
 };
 
+/* An address in a PF's own filter, guests' own ones apart. */
+struct fake_address {
+	int pf_ifindex, holders;
+	struct sfh_mac mac;
+	bool in; /* the NIC took it */
+};
+
 struct fake {
 	char dir[64];
 	struct sfh_ledger *ledger;
@@ -78,6 +88,8 @@ struct fake {
 	struct fake_pf pf[FAKE_PFS]; /* "pf0" (ifindex 100) and "pf1" (101) */
 	struct fake_entry entry[FAKE_ENTRIES];
 	int nfiltered; /* pairs whose address is in their PF's own filter */
+	struct fake_address also[256];
+	unsigned room; /* for addresses in a PF's filter, groups apart; 0: it has no end */
 	bool first_frame, address; /* what seen() says of every pair */
 
 	/* fail[op] is what the op returns from its `skip`th call on, `times` times
@@ -117,6 +129,7 @@ extern uint64_t fake_now; /* the engine's clock */
 #define GUEST "11111111-2222-3333-4444-555555555555"
 #define OTHER "99999999-2222-3333-4444-555555555555"
 extern const struct sfh_mac mac_a, mac_b, mac_c;
+extern const struct sfh_mac fake_pf_mac; /* every PF's own */
 
 /* A host with a network "blue" on pf0 (VLAN-parking, 2 VFs) and pf1. */
 struct fake *fake_new(void);
@@ -148,6 +161,10 @@ void fake_forget_calls(struct fake *f);
 /* Asserts that lines with these prefixes stand in the record in this order. */
 void fake_assert_order(const struct fake *f, ...) __attribute__((sentinel));
 
+/* How many hold it, on pf0, beside a pair whose own it is; 0 if the NIC refused it. */
+int fake_holders(const struct fake *f, const struct sfh_mac *mac);
+/* How often further addresses are held, by all, taken by the NIC or not. */
+unsigned fake_held(const struct fake *f);
 const struct fake_entry *fake_entry_of(const struct fake *f, const struct sfh_pair *p);
 bool fake_armed(const struct fake *f, const struct sfh_pair *p);
 unsigned fake_entries(const struct fake *f);
@@ -155,6 +172,7 @@ unsigned fake_entries(const struct fake *f);
 const char *fake_vf(const struct fake *f, unsigned pf, unsigned vf);
 unsigned fake_leases(const struct fake *f);
 unsigned fake_rows(const struct fake *f);
+unsigned fake_rx_rows(const struct fake *f);
 bool fake_row(const struct fake *f, const char *uuid, struct sfh_ledger_pair *ret);
 /* Asserts that no VF has a MAC, no lease, no entry and no row is left. */
 void fake_assert_nothing_left(const struct fake *f);

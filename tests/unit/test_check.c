@@ -451,6 +451,35 @@ Test(check, address_left_in_the_filter)
 	nothing(&w);
 }
 
+/* What else the guest is to receive (ctl/engine/filter.h). */
+Test(check, further_addresses_in_the_filter)
+{
+	struct sfh_mac further = { { 0x33, 0x33, 0, 0, 0, 1 } }, filter[2];
+	struct sfh_ledger_fdb fdb[2];
+	struct sfh_ledger_rx rx = { .pf = "pf0", .nic = guest_mac, .mac = further };
+	struct world w;
+
+	on_a_bridge(&w, fdb, filter);
+	(void)strcpy(rx.domain, w.pair.domain);
+	filter[1] = further;
+	w.spf.nfilter = w.s.nfdb = 2;
+	fdb[1] = fdb[0];
+	fdb[1].mac = further;
+	w.s.rx = &rx;
+	w.s.nrx = 1;
+	nothing(&w);
+	w.spf.nfilter = 1;
+	(void)only(&w, SFH_FINDING_FDB_MISSING, "33:33:00:00:00:01 of");
+	w.n = 0;
+	strcpy(fdb[1].state, "refused");
+	nothing(&w);
+	/* no guest has it any more */
+	strcpy(fdb[1].state, "ours");
+	w.spf.nfilter = 2;
+	w.s.nrx = 0;
+	(void)only(&w, SFH_FINDING_FDB_OF_NOBODY, "33:33:00:00:00:01 is in the filter of 'pf0'");
+}
+
 Test(check, programs_that_are_gone)
 {
 	struct world w;

@@ -413,6 +413,57 @@ Test(cli, status_shows_what_a_dead_agent_left)
 	sfh_ledger_close(&l);
 }
 
+static void filter_row(struct sfh_ledger *l, const struct sfh_mac *mac, const char *state,
+		       const char *why, bool further)
+{
+	struct sfh_ledger_fdb fdb = { .pf = "eth9", .mac = *mac, .ifindex = 9 };
+	struct sfh_ledger_rx rx = { .domain = GUEST, .nic = mac_a, .mac = *mac, .pf = "eth9" };
+
+	(void)strcpy(fdb.state, state);
+	(void)strcpy(fdb.why, why);
+	cr_assert_eq(sfh_ledger_fdb_put(l, &fdb, NULL), 0);
+	if (further)
+		cr_assert_eq(sfh_ledger_rx_put(l, &rx, NULL), 0);
+}
+
+Test(cli, status_shows_which_addresses_are_in_the_filter)
+{
+	static const struct sfh_mac group = { { 0x01, 0, 0x5e, 0, 0, 0xfb } };
+	struct sfh_ledger_pair row = { .domain = GUEST, .domain_name = "web", .mac = mac_a,
+				       .network = "blue", .pf = "eth9", .standby = "vnet0",
+				       .state = "standby", .reason = "no-free-vf" };
+	struct sfh_ledger *l = NULL;
+	json_t *o, *p, *a;
+
+	cr_assert_eq(sfh_ledger_open("/run/sfhybrid/" SFH_LEDGER_NAME, true, &l, NULL), 0);
+	cr_assert_eq(sfh_ledger_pair_put(l, &row, NULL), 0);
+	filter_row(l, &mac_a, "ours", "", false);
+	o = json_loads(run("--json", "status")->out, 0, NULL);
+	p = json_array_get(json_object_get(o, "pairs"), 0);
+	cr_assert_str_eq(json_string_value(json_object_get(p, "filter")), "ours");
+	cr_assert_null(json_object_get(p, "addresses"));
+	json_decref(o);
+	filter_row(l, &group, "theirs", "it was in the filter already", true);
+	filter_row(l, &mac_b, "refused", "the NIC has no room for one more address", true);
+	o = json_loads(run("--json", "status")->out, 0, NULL);
+	a = json_object_get(json_array_get(json_object_get(o, "pairs"), 0), "addresses");
+	cr_assert_eq(json_array_size(a), 2);
+	p = json_array_get(a, 0);
+	cr_assert_str_eq(json_string_value(json_object_get(p, "mac")), "01:00:5e:00:00:fb");
+	cr_assert_str_eq(json_string_value(json_object_get(p, "filter")), "theirs");
+	p = json_array_get(a, 1);
+	cr_assert_str_eq(json_string_value(json_object_get(p, "mac")), "52:54:00:00:00:0b");
+	cr_assert_str_eq(json_string_value(json_object_get(p, "filter")), "refused");
+	cr_assert_str_eq(json_string_value(json_object_get(p, "filter_why")),
+			 "the NIC has no room for one more address");
+	json_decref(o);
+	cr_assert(strstr(run("status")->out,
+			 "52:54:00:00:00:0a further addresses in the filter of eth9: 1; refused: 1 (the "
+			 "NIC has no room for one more address)"),
+		  "%s", run("status")->out);
+	sfh_ledger_close(&l);
+}
+
 Test(cli, history_of_none_and_of_one)
 {
 	struct sfh_switch sw = { .domain = GUEST, .domain_name = "web", .network = "blue",

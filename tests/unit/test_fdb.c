@@ -220,3 +220,17 @@ Test(fdb, taken_out_by_hand_and_mended)
 	cr_assert_str_eq(row(), "");
 	cr_assert_eq(sfh_fdb_mend(fdb, "pf0", PF, &mac_a, NULL), -ENOENT);
 }
+
+/* The kernel counts who wants a group; the host itself may have come to be one of them. */
+Test(fdb, a_group_that_the_host_has_joined_meanwhile_is_let_go)
+{
+	static const struct sfh_mac group = { { 0x01, 0, 0x5e, 0, 0, 0xfb } };
+
+	cr_assert_eq(hold(&group, NULL), 0);
+	cr_assert_str_eq(row(), "pf0 7 ours ");
+	nic.deaf = true; /* it says yes and it stays */
+	cr_assert_eq(release(&group), 0);
+	cr_assert_str_eq(row(), "");
+	cr_assert_eq(sfh_fdb_sweep(fdb, NULL, NULL, NULL), 0, "nor is it taken from the host later");
+	cr_assert_eq(nic.n, 1);
+}

@@ -215,6 +215,20 @@ static void handed_on(struct world *w)
 		plugged(w, g);
 }
 
+/* What else its NIC is to receive: told, told anew, out on the VF and in again after it. */
+static void further_addresses(struct world *w)
+{
+	world_start(w, &w->guest[1], false);
+	talk(w, 1);
+	world_rx(w, &w->guest[1], 0, 0x0f);
+	world_rx(w, &w->guest[1], 0, 0xf5);
+	event(w, 1, SFH_EV_NEGOTIATED);
+	plugged(w, 1);
+	world_rx(w, &w->guest[1], 0, 0x3c);
+	release_1(w);
+	world_rx(w, &w->guest[1], 0, 0);
+}
+
 /* --- with a port profile, whose switch answers late ---------------------------------------- */
 
 static void profiles(struct world *w)
@@ -270,6 +284,7 @@ static const struct story stories[] = {
 	{ "take over", a_dead_agent, take_over, true, 0 },
 	{ "look at the PFs", nothing, look_at_the_pfs, true, 1 },
 	{ "handed on", three_for_two, handed_on, true, 0 },
+	{ "further addresses", nothing, further_addresses, true, 0 },
 	{ "lease with a port profile", profiles, lease_profile, true, 0 },
 	{ "a port profile without parking", profiles, lease_profile, false, 0 },
 	{ "the switch refuses the port profile", profiles, switch_refuses, true, 0 },

@@ -50,6 +50,7 @@ struct rows {
 	struct sfh_ledger_network network[4];
 	struct sfh_ledger_vf vf[4];
 	struct sfh_ledger_pair pair[4];
+	struct sfh_ledger_rx rx[4];
 };
 
 #define COLLECT(type, row_type)                                                                    \
@@ -65,6 +66,7 @@ COLLECT(pf, struct sfh_ledger_pf)
 COLLECT(network, struct sfh_ledger_network)
 COLLECT(vf, struct sfh_ledger_vf)
 COLLECT(pair, struct sfh_ledger_pair)
+COLLECT(rx, struct sfh_ledger_rx)
 
 static struct rows *leases(void)
 {
@@ -450,4 +452,66 @@ Test(ledger, reader_beside_the_writer)
 	cr_assert_lt(sfh_ledger_lease_del(reader, "pf0", 1, NULL), 0, "a reader cannot write");
 	cr_assert_eq(leases()->n, 2);
 	sfh_ledger_close(&reader);
+}
+
+/* --- further addresses ------------------------------------------------------------------- */
+
+static void rx_is(const struct rows *r, size_t i, const char *domain, const struct sfh_mac *nic,
+		  const struct sfh_mac *mac)
+{
+	cr_assert_lt(i, r->n);
+	cr_expect_str_eq(r->rx[i].domain, domain);
+	cr_expect(sfh_mac_equal(&r->rx[i].nic, nic));
+	cr_expect(sfh_mac_equal(&r->rx[i].mac, mac));
+	cr_expect_str_eq(r->rx[i].pf, "pf0");
+}
+
+static void rx_put(const char *domain, const struct sfh_mac *nic, const struct sfh_mac *mac)
+{
+	struct sfh_ledger_rx row = { .nic = *nic, .mac = *mac, .pf = "pf0" };
+
+	(void)strcpy(row.domain, domain);
+	cr_assert_eq(sfh_ledger_rx_put(l, &row, NULL), 0);
+	cr_assert_eq(sfh_ledger_rx_put(l, &row, NULL), 0, "once more is the same");
+}
+
+Test(ledger, further_addresses_come_and_go_with_their_nic)
+{
+	struct rows r = { 0 };
+
+	rx_put(GUEST, &mac_a, &mac_b);
+	rx_put(GUEST, &mac_a, &mac_c);
+	rx_put(OTHER, &mac_b, &mac_c);
+	cr_assert_eq(sfh_ledger_rxs(l, add_rx, &r), 0);
+	cr_assert_eq(r.n, 3);
+	rx_is(&r, 0, GUEST, &mac_a, &mac_b);
+	rx_is(&r, 1, GUEST, &mac_a, &mac_c);
+	rx_is(&r, 2, OTHER, &mac_b, &mac_c);
+	cr_assert_eq(sfh_ledger_rx_del(l, GUEST, &mac_a, &mac_b, NULL), 0);
+	r.n = 0;
+	cr_assert_eq(sfh_ledger_rxs_of(l, GUEST, &mac_a, add_rx, &r), 0);
+	cr_assert_eq(r.n, 1);
+	rx_is(&r, 0, GUEST, &mac_a, &mac_c);
+	cr_assert_eq(sfh_ledger_pair_del(l, GUEST, &mac_a, NULL), 0);
+	r.n = 0;
+	cr_assert_eq(sfh_ledger_rxs(l, add_rx, &r), 0);
+	cr_assert_eq(r.n, 1, "those of the pair that went, and no others");
+	rx_is(&r, 0, OTHER, &mac_b, &mac_c);
+}
+
+/* What an agent of the schema before wrote is taken over. */
+Test(ledger, schema_4_is_upgraded)
+{
+	struct sfh_lease a = lease("pf0", 1, &mac_a, 0);
+	sqlite3 *db;
+
+	cr_assert_eq(sfh_ledger_lease_add(l, &a, NULL), 0);
+	sfh_ledger_close(&l);
+	cr_assert_eq(sqlite3_open(path, &db), SQLITE_OK);
+	cr_assert_eq(sqlite3_exec(db, "DROP TABLE rx; PRAGMA user_version = 4", NULL, NULL, NULL),
+		     SQLITE_OK);
+	(void)sqlite3_close(db);
+	cr_assert_eq(sfh_ledger_open(path, true, &l, NULL), 0);
+	cr_assert_eq(leases()->n, 1);
+	rx_put(GUEST, &mac_a, &mac_b);
 }

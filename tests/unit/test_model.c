@@ -399,6 +399,8 @@ static void apply(struct world *w, const struct op *op)
 	default:
 		break;
 	}
+	if (op->arg >> 29 == 0) /* meanwhile */
+		world_rx(w, g, n, op->arg);
 	fake_forget_calls(w->f);
 }
 

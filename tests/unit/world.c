@@ -337,6 +337,7 @@ static struct sfh_guest_desc describe(const struct world_guest *g, struct sfh_gu
 			(void)strcpy(nics[n].profile, "tenants");
 		if (!g->wishes)
 			continue;
+		nics[n].kind = SFH_STANDBY_TAP; /* and spoofchk off: see world_rx() */
 		nics[n].wish.what = SFH_VF_VLAN | SFH_VF_QOS | SFH_VF_EXTRAS;
 		nics[n].wish.optional = SFH_VF_LINK_STATE | SFH_VF_RATE;
 		nics[n].wish.cfg = (struct sfh_vf_config){
@@ -531,6 +532,24 @@ void world_repair(struct world *w)
 		}
 }
 
+/* QEMU tells what a guest's NIC is to receive: groups, addresses that others may have,
+ * too, and another guest's own. */
+void world_rx(struct world *w, struct world_guest *g, unsigned nic, uint32_t arg)
+{
+	const struct sfh_pair *p = world_pair(w, g, nic);
+	struct sfh_mac macs[9];
+	size_t n = 0;
+
+	if (!p || p->state == SFH_PAIR_ARRIVING)
+		return;
+	for (uint8_t i = 0; i < 8; i++)
+		if (arg >> i & 1)
+			macs[n++] = (struct sfh_mac){ { i % 2 ? 0x33 : 0x02, 0x33, 0, 0, 9, i } };
+	if (arg & 0x100)
+		macs[n++] = w->guest[arg >> 9 & 3].nic[0].mac;
+	sfh_engine_rx_told(&w->f->e, g->uuid, &p->mac, 0, macs, n);
+}
+
 /* --- what must hold ------------------------------------------------------------------------------
  */
 
@@ -539,6 +558,7 @@ struct rows {
 	size_t n;
 	struct sfh_ledger_pair pair[64];
 	size_t npairs;
+	unsigned nheld;
 };
 
 static int take_lease(void *ctx, const struct sfh_lease *lease)
@@ -606,7 +626,7 @@ static void check_vfs(struct world *w, const struct rows *rows)
 	}
 }
 
-static void check_pair(struct world *w, const struct rows *rows, const struct sfh_pair *p)
+static void check_pair(struct world *w, struct rows *rows, const struct sfh_pair *p)
 {
 	const struct world_nic *nic = nic_by_mac(&p->mac);
 	const struct fake_entry *entry = fake_entry_of(w->f, p);
@@ -665,6 +685,18 @@ static void check_pair(struct world *w, const struct rows *rows, const struct sf
 	if (p->filtered != (p->state == SFH_PAIR_STANDBY) &&
 	    (p->state == SFH_PAIR_STANDBY || p->state == SFH_PAIR_VF))
 		wrong("in %s, and %s the PF's filter", state, p->filtered ? "in" : "not in");
+	for (size_t i = 0; i < p->rx.n; i++) {
+		const struct sfh_rx_address *a = &p->rx.address[i];
+		bool others = false;
+
+		for (const struct sfh_pair *q = w->f->e.pairs; q; q = q->next)
+			others |= sfh_mac_equal(&q->mac, &a->mac);
+		if (a->held != (p->filtered && p->kind == SFH_STANDBY_TAP && !others))
+			wrong("in %s%s, a further address%s is %s", state,
+			      p->filtered ? ", in the filter" : "",
+			      others ? " that is another's" : "", a->held ? "held" : "not held");
+		rows->nheld += a->held;
+	}
 	/* Not so yet (seeds 3, 5, 6): a second look, at the PF or for another's lease, that
 	 * finds a VF calls nobody. */
 	if (getenv("SFH_MODEL_STRICT") && p->state == SFH_PAIR_STANDBY &&
@@ -693,7 +725,7 @@ const char *world_check(struct world *w)
 	static struct rows rows;
 	unsigned n = 0;
 
-	rows.n = rows.npairs = 0;
+	rows.n = rows.npairs = rows.nheld = 0;
 	(void)sfh_ledger_leases(w->f->ledger, take_lease, &rows);
 	(void)sfh_ledger_pairs(w->f->ledger, take_pair, &rows);
 	for (size_t i = 0; i < rows.n; i++) {
@@ -712,6 +744,9 @@ const char *world_check(struct world *w)
 		check_pair(w, &rows, p);
 	if (n != rows.npairs)
 		wrong("%u pairs and %zu rows of pairs", n, rows.npairs);
+	if (rows.nheld != fake_rx_rows(w->f) || rows.nheld != fake_held(w->f))
+		wrong("%u further addresses, %u rows, %u in filters", rows.nheld, fake_rx_rows(w->f),
+		      fake_held(w->f));
 	for (size_t i = 0; i < FAKE_ENTRIES; i++)
 		if (w->f->entry[i].used && !sfh_engine_pair_by_key(&w->f->e, &w->f->entry[i].key) &&
 		    !is_orphan(w, &w->f->entry[i].key))

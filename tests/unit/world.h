@@ -76,6 +76,7 @@ void world_stop(struct world *w, struct world_guest *g, bool tell);
 void world_frame(struct world *w, struct world_guest *g, unsigned nic);
 void world_plug_answer(struct world *w, struct world_guest *g, unsigned nic, bool ok);
 void world_unplug_answer(struct world *w, struct world_guest *g, unsigned nic, bool ok);
+void world_rx(struct world *w, struct world_guest *g, unsigned nic, uint32_t arg);
 bool world_can_prove(const struct world *w, const struct world_guest *g, unsigned nic);
 bool world_proof(struct world *w, struct world_guest *g, unsigned nic);
 void world_sleep(struct world *w, uint64_t ms);
