@@ -449,11 +449,22 @@ guest_with_several_macs() {
 	second_mac manyfold "$second"
 	reachable "$(lab guest-ip "$second")"
 	reachable "$(lab guest-ip "$mac")"
+	expect "on its VF leg its second MAC is in the PF's filter" not_in_filter host1 "$second"
 	ctl host1 standby manyfold
 	reachable "$(lab guest-ip "$mac")"
 	reachable "$(lab guest-ip "$second")"
+	expect "on its standby leg its second MAC is not in the PF's filter" wait_for 12 in_filter host1 "$second"
+	in_guest host1 manyfold ip link del second
+	expect "the second MAC is gone and still in the PF's filter" wait_for 12 not_in_filter host1 "$second"
+	second_mac manyfold "$second"
+	expect "the second MAC came back and is not in the PF's filter" wait_for 12 in_filter host1 "$second"
+	on host1 /usr/lib/sfhybrid-lab/agent restart
+	expect "the agent did not take manyfold over" wait_for 30 has_state host1 manyfold standby
+	expect "a restart of the agent took its second MAC out of the filter" in_filter host1 "$second"
+	is "fsck" clean "$(ctl host1 fsck)"
 	ctl host1 accelerate manyfold
 	reachable "$(lab guest-ip "$second")"
+	expect "on its VF leg its second MAC is in the PF's filter" not_in_filter host1 "$second"
 	# The failover device has no MAC of its own to change.
 	! in_guest host1 manyfold ip link set eth0 address 52:54:00:55:66:08 ||
 		fail "the guest changed the MAC of its failover device"
