@@ -493,6 +493,14 @@ static void rx_filter_changed(struct sfh_agent *a, const struct sfh_virt_event *
 		sfh_engine_rx_changed(&a->engine, ev->uuid, &p->mac);
 }
 
+static bool expected(const struct sfh_agent *a, const char *uuid)
+{
+	for (const struct sfh_pair *p = a->engine.pairs; p; p = p->next)
+		if (strcmp(p->domain, uuid) == 0 && p->state == SFH_PAIR_ARRIVING)
+			return true;
+	return false;
+}
+
 static bool devices_known(const struct sfh_agent *a, const char *uuid)
 {
 	bool any = false;
@@ -523,7 +531,11 @@ static void handle(struct sfh_agent *a, const struct sfh_virt_event *ev)
 			look(a, ev);
 		break;
 	case SFH_VIRT_RESUMED:
-		sfh_engine_guest_event(&a->engine, ev->uuid, SFH_EV_RESUMED, NULL);
+		/* Its definition alone came (--offline), and it is started now. */
+		if (expected(a, ev->uuid) && !devices_known(a, ev->uuid))
+			look(a, ev);
+		else
+			sfh_engine_guest_event(&a->engine, ev->uuid, SFH_EV_RESUMED, NULL);
 		break;
 	case SFH_VIRT_STOPPED:
 		sfh_hostdevs_forget(a, ev->uuid);

@@ -126,7 +126,11 @@ static int start(struct sfh_agent *a, struct sfh_error *err)
 		return r;
 	(void)mkdir(a->env.lib_dir, 0755);
 	(void)snprintf(path, sizeof(path), "%s/" SFH_HISTORY_NAME, a->env.lib_dir);
-	if (sfh_history_open(path, true, &a->history, err) < 0) {
+	r = sfh_history_open(path, true, &a->history, err);
+	if (r > 0)
+		sfh_agent_log(LOG_WARNING, "the history was damaged: it is %s.damaged now, and a new "
+					   "one is begun", path);
+	if (r < 0) {
 		/* A full disk must not take the guests' NICs away. */
 		sfh_agent_log(LOG_WARNING, "no history is kept: %s", err->text);
 		err->code = 0;

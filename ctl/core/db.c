@@ -7,7 +7,9 @@
 
 static int db_fail(sqlite3 *db, int rc, struct sfh_error *err)
 {
-	int code = rc == SQLITE_CONSTRAINT ? -EBUSY : -EIO;
+	int code = rc == SQLITE_CONSTRAINT				     ? -EBUSY
+		   : (rc & 0xff) == SQLITE_CORRUPT || rc == SQLITE_NOTADB ? -EUCLEAN
+									     : -EIO;
 
 	return sfh_err(err, code, "%s", db ? sqlite3_errmsg(db) : sqlite3_errstr(rc));
 }
@@ -55,7 +57,7 @@ int sfh_db_open(const char *path, bool writable, int schema, const char *ddl, co
 		rc = sqlite3_busy_timeout(db, 2000);
 	/* Readers (`status`) must never hold up the agent: write-ahead log. */
 	if (rc == SQLITE_OK && writable)
-		rc = sqlite3_exec(db, "PRAGMA journal_mode=WAL; PRAGMA synchronous=OFF;", NULL,
+		rc = sqlite3_exec(db, "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;", NULL,
 				  NULL, NULL);
 	if (rc == SQLITE_OK)
 		rc = user_version(db, &version);

@@ -4,6 +4,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 struct sfh_history {
 	sqlite3 *db;
@@ -20,21 +21,53 @@ static const char ddl[] =
 /* Schema 1 had no meter. */
 static const char upgrade[] = "ALTER TABLE switches ADD COLUMN meter TEXT NOT NULL DEFAULT '';";
 
+static bool is_damaged(sqlite3 *db)
+{
+	_cleanup_(sfh_db_finalizep) sqlite3_stmt *stmt = NULL;
+	int rc = sqlite3_prepare_v2(db, "PRAGMA quick_check(1)", -1, &stmt, NULL);
+
+	if (rc == SQLITE_OK)
+		rc = sqlite3_step(stmt);
+	return rc == SQLITE_ROW ? strcmp((const char *)sqlite3_column_text(stmt, 0), "ok") != 0
+				: (rc & 0xff) == SQLITE_CORRUPT;
+}
+
+/* The file as it is goes aside; its log, which is of no use without it, goes. */
+static int put_aside(const char *path)
+{
+	char other[512];
+
+	(void)snprintf(other, sizeof(other), "%s-wal", path);
+	(void)unlink(other);
+	(void)snprintf(other, sizeof(other), "%s-shm", path);
+	(void)unlink(other);
+	(void)snprintf(other, sizeof(other), "%s.damaged", path);
+	return rename(path, other) < 0 ? -errno : 0;
+}
+
 int sfh_history_open(const char *path, bool writable, struct sfh_history **ret,
 		     struct sfh_error *err)
 {
 	struct sfh_history *h = calloc(1, sizeof(*h));
-	int r;
+	struct sfh_error first = { 0 };
+	int r, damaged = 0;
 
 	if (!h)
 		return sfh_err(err, -ENOMEM, "out of memory");
-	r = sfh_db_open(path, writable, SFH_HISTORY_SCHEMA, ddl, upgrade, "history", &h->db, err);
+	r = sfh_db_open(path, writable, SFH_HISTORY_SCHEMA, ddl, upgrade, "history", &h->db, &first);
+	if (writable && (r == -EUCLEAN || (r == 0 && is_damaged(h->db)))) {
+		sfh_db_closep(&h->db);
+		damaged = put_aside(path) == 0;
+		if (damaged)
+			r = sfh_db_open(path, writable, SFH_HISTORY_SCHEMA, ddl, upgrade, "history",
+					&h->db, err);
+	}
 	if (r < 0) {
 		free(h);
-		return r;
+		return sfh_err(err, r, "%s", first.text);
 	}
 	*ret = h;
-	return 0;
+	return damaged;
 }
 
 void sfh_history_close(struct sfh_history **history)

@@ -32,6 +32,7 @@ struct sfh_switch {
 
 struct sfh_history;
 
+/* Returns 1 if what was there was damaged: it is PATH.damaged now, and a new one begun. */
 int sfh_history_open(const char *path, bool writable, struct sfh_history **ret,
 		     struct sfh_error *err);
 void sfh_history_close(struct sfh_history **history);

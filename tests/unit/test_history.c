@@ -4,6 +4,7 @@
 #include <sqlite3.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "tests/unit/fakes.h"
 
@@ -62,6 +63,47 @@ static struct rows *rows(const char *domain, unsigned limit)
 	r.n = 0;
 	cr_assert_eq(sfh_history_rows(h, domain, limit, add, &r), 0);
 	return &r;
+}
+
+/* As a power cut may leave it. */
+static void damage(long offset, const char *bytes)
+{
+	FILE *file = fopen(path, "r+b");
+
+	cr_assert(file);
+	cr_assert_eq(fseek(file, offset, SEEK_SET), 0);
+	for (int i = 0; i < 256; i++)
+		cr_assert_gt(fputs(bytes, file), 0);
+	cr_assert_eq(fclose(file), 0);
+}
+
+static void damaged_is_put_aside(long offset)
+{
+	struct sfh_switch sw = a_switch(GUEST, "web", "start");
+	struct sfh_error err = { 0 };
+	char aside[160];
+
+	cr_assert_eq(sfh_history_add(h, &sw, NULL, NULL), 0);
+	sfh_history_close(&h);
+	damage(offset, "\xff\xee\xdd");
+	cr_assert_eq(sfh_history_open(path, true, &h, &err), 1, "%s", err.text);
+	(void)snprintf(aside, sizeof(aside), "%s.damaged", path);
+	cr_assert_eq(access(aside, F_OK), 0);
+	cr_assert_eq(rows(NULL, 0)->n, 0);
+	cr_assert_eq(sfh_history_add(h, &sw, NULL, &err), 0, "%s", err.text);
+	cr_assert_eq(rows(NULL, 0)->n, 1);
+	sfh_history_close(&h);
+	cr_assert_eq(sfh_history_open(path, true, &h, &err), 0);
+}
+
+Test(history, a_damaged_page)
+{
+	damaged_is_put_aside(4096);
+}
+
+Test(history, what_is_no_database)
+{
+	damaged_is_put_aside(0);
 }
 
 Test(history, every_field_there_and_back)
