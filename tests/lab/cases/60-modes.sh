@@ -76,7 +76,7 @@ bridge_filter() {
 	expect "the agent did not take larch over" wait_for 30 has_state host1 larch standby
 	expect "a restart of the agent took larch out of the filter" in_filter host1 "$mac"
 	is "fsck" clean "$(ctl host1 fsck)"
-	ctl host1 accelerate larch
+	expect "not accelerated" wait_for 30 ctl host1 accelerate larch # the networks come back first
 	expect "on its VF leg larch is in the PF's filter" not_in_filter host1 "$mac"
 	ctl host1 standby larch
 	guest_down host1 larch
