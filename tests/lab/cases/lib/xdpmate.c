@@ -11,7 +11,10 @@
 
 static int join(int ifindex)
 {
-	struct xdp_program *p = xdp_program__find_file("xdp-dispatcher.o", "xdp_pass", NULL);
+	/* By its own name: its section's differs from Debian to Debian. */
+	DECLARE_LIBXDP_OPTS(xdp_program_opts, opts, .find_filename = "xdp-dispatcher.o",
+			    .prog_name = "xdp_pass");
+	struct xdp_program *p = xdp_program__create(&opts);
 
 	if (libxdp_get_error(p))
 		return (int)libxdp_get_error(p);
