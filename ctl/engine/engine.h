@@ -180,7 +180,8 @@ int sfh_pool_adopt(struct sfh_engine *e, struct sfh_pair *p, const struct sfh_bd
 /* Takes the MAC off the VF and puts back the VLAN, keeps the row. Nothing to do
  * for a pair without a lease. */
 int sfh_pool_quiet(struct sfh_engine *e, struct sfh_pair *p, struct sfh_error *err);
-/* Takes that back: the guest keeps the VF after all. */
+/* Takes that back: the guest keeps the VF after all. Where the NIC can, it is parked: the
+ * guest may never have used it, and is to prove that it does. */
 int sfh_pool_unquiet(struct sfh_engine *e, struct sfh_pair *p, struct sfh_error *err);
 /* Quiets it, forgets the row, and lets waiting pairs have it. */
 void sfh_pool_release(struct sfh_engine *e, struct sfh_pair *p);

@@ -151,10 +151,12 @@ void sfh_act_unplug_failed(struct sfh_engine *e, struct sfh_pair *p, const char 
 	if (p->let_go)
 		sfh_pair_warn_if(e, sfh_pool_unquiet(e, p, &err), &err);
 	err.code = 0;
-	sfh_pair_filter(e, p, false);
-	if (p->parked) { /* it may still come to life */
+	if (p->parked) { /* it may still come to life; until then it is on its standby leg */
+		sfh_pair_arm(e, p);
+		sfh_pair_filter(e, p, true);
 		sfh_pair_prove(e, p);
 	} else {
+		sfh_pair_filter(e, p, false);
 		sfh_pair_warn_if(e, e->kernel->disarm(e->kernel_ctx, p, &err), &err);
 		sfh_pair_enter(e, p, SFH_PAIR_VF, 0);
 	}

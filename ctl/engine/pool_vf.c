@@ -170,6 +170,11 @@ int sfh_pool_unquiet(struct sfh_engine *e, struct sfh_pair *p, struct sfh_error 
 
 	if (!p->has_lease)
 		return 0;
+	if (e->kernel->can_park(e->kernel_ctx, p->pf)) {
+		cfg = (struct sfh_vf_config){ .vlan = SFH_PARK_VLAN };
+		what = SFH_VF_MAC | SFH_VF_VLAN;
+		p->parked = true; /* refused, too: nothing is proven by that */
+	}
 	cfg.mac = p->mac;
 	r = sfh_pool_set_vf(e, p->pf_ifindex, p->lease.vf, what, &cfg, err);
 	return r < 0 ? r : sfh_port_again(e, p, err);

@@ -82,15 +82,17 @@ void sfh_guest_take_over(struct sfh_engine *e, struct sfh_pair *p, const struct 
 		now.mac = p->mac;
 	if (r == 0 && sfh_mac_equal(&now.mac, &p->mac))
 		sfh_port_resume(e, p);
-	if (r == 0 && now.vlan == SFH_PARK_VLAN) {
-		p->parked = true;
+	p->parked = r == 0 && now.vlan == SFH_PARK_VLAN;
+	/* One whose MAC is gone was being taken from a guest that had let go; as long as
+	 * the guest has it, it is its own. */
+	if (r == 0 && !p->parked && !sfh_mac_equal(&now.mac, &p->mac) &&
+	    sfh_pool_unquiet(e, p, &err) < 0)
+		sfh_engine_log(e, LOG_WARNING, "%s", err.text);
+	if (p->parked) {
+		sfh_pair_filter(e, p, true); /* until then it is on its standby leg */
 		sfh_pair_prove(e, p);
 		return;
 	}
-	/* One whose MAC is gone was being taken from a guest that had let go; as long as
-	 * the guest has it, it is its own. */
-	if (r == 0 && !sfh_mac_equal(&now.mac, &p->mac) && sfh_pool_unquiet(e, p, &err) < 0)
-		sfh_engine_log(e, LOG_WARNING, "%s", err.text);
 	if (e->kernel->disarm(e->kernel_ctx, p, &err) < 0)
 		sfh_engine_log(e, LOG_WARNING, "%s", err.text);
 }

@@ -322,6 +322,7 @@ Test(port, a_guest_that_keeps_its_vf_gets_it_again)
 	fake_first_frame(f, p);
 	f->port_delay = 2;
 	fake_event(f, SFH_EV_UNPLUG_FAILED);
+	fake_event(f, SFH_EV_PROOF);
 	assert_state(p, VF);
 	fake_sleep(f, 1000);
 	assert_state(p, VF);

@@ -93,6 +93,23 @@ Test(takeover, taken_over_while_proving_without_a_driver)
 	cr_assert_eq(fake_leases(f), 0);
 }
 
+Test(takeover, taken_over_after_it_let_go_is_proven_again)
+{
+	struct sfh_pair *p = fake_pair_in(f, SFH_PAIR_PROVING);
+
+	fake_event(f, SFH_EV_HOLD);
+	fake_first_frame(f, p);
+	cr_assert_str_eq(fake_vf(f, 0, 0), ZEROED);
+	fake_restart(f);
+	p = found(true, 0);
+	assert_state(p, PROVING); /* perhaps it never used the VF */
+	cr_assert_str_eq(fake_vf(f, 0, 0), PARKED_A);
+	cr_assert(fake_armed(f, p));
+	cr_assert(p->held, "and it goes on to where it was on its way");
+	fake_event(f, SFH_EV_PROOF);
+	assert_state(p, UNPLUGGING);
+}
+
 Test(takeover, taken_over_without_the_vf)
 {
 	struct sfh_pair *p;
@@ -127,8 +144,10 @@ Test(takeover, taken_over_while_it_was_plugging)
 
 Test(takeover, a_vf_that_the_ledger_does_not_know)
 {
-	struct sfh_pair *p = found(true, 1);
+	struct sfh_pair *p;
 
+	f->pf[0].vf[1].mac = mac_a;
+	p = found(true, 1);
 	assert_state(p, VF);
 	cr_assert(p->has_lease, "it gets the lease that it should have had");
 	cr_assert_eq(p->lease.vf, 1);

@@ -150,6 +150,46 @@ Test(to_standby, an_unproven_vf_that_the_guest_keeps_is_not_the_vf_leg)
 		      "state vf, and the VF is parked");
 }
 
+Test(to_standby, a_guest_without_a_driver_that_keeps_the_vf_stays_on_its_standby_leg)
+{
+	/* It speaks on its standby leg, where it was all along: that proves no VF. */
+	struct sfh_pair *p = fake_pair_in(f, SFH_PAIR_PROVING);
+
+	fake_sleep(f, SFH_PROOF_DEADLINE_MS);
+	assert_state(p, UNPLUGGING);
+	for (int i = 0; i < 2; i++) {
+		fake_first_frame(f, p);
+		fake_sleep(f, SFH_UNPLUG_DEADLINE_MS);
+		assert_state(p, PROVING);
+		cr_assert_str_eq(fake_vf(f, 0, 0), PARKED_A);
+		cr_assert(fake_armed(f, p), "what is sent to it is not given to its standby leg");
+		cr_assert_eq(f->nfiltered, 1);
+		fake_event(f, SFH_EV_HOLD);
+		assert_state(p, UNPLUGGING);
+	}
+	fake_event(f, SFH_EV_UNPLUGGED);
+	assert_state(p, STANDBY);
+	cr_assert_str_eq(fake_vf(f, 0, 0), ZEROED);
+}
+
+Test(to_standby, a_guest_that_keeps_the_vf_of_a_nic_that_cannot_park)
+{
+	struct sfh_pair *p;
+
+	f->pf[0].can_park = false;
+	p = fake_start(f, GUEST, &mac_a);
+	fake_event(f, SFH_EV_NEGOTIATED);
+	fake_event(f, SFH_EV_PLUGGED);
+	assert_state(p, VF);
+	fake_event(f, SFH_EV_HOLD);
+	fake_first_frame(f, p);
+	cr_assert_str_eq(fake_vf(f, 0, 0), ZEROED);
+	fake_event(f, SFH_EV_UNPLUG_FAILED);
+	assert_state(p, VF); /* nothing can be proven there */
+	cr_assert_str_eq(fake_vf(f, 0, 0), CARRIES_A);
+	cr_assert_not(fake_armed(f, p));
+}
+
 Test(to_standby, a_mac_that_stays_is_told)
 {
 	struct sfh_pair *p = fake_pair_in(f, SFH_PAIR_UNPLUGGING);
@@ -197,6 +237,10 @@ Test(to_standby, a_guest_that_keeps_the_vf_after_all_gets_its_mac_back)
 	(void)strcpy(before, fake_vf(f, 0, p->lease.vf));
 	fake_event(f, SFH_EV_FIRST_FRAME);
 	fake_event(f, SFH_EV_UNPLUG_FAILED);
+	assert_state(p, PROVING); /* which leg is it on? */
+	cr_assert_str_eq(fake_vf(f, 0, p->lease.vf), PARKED_A);
+	cr_assert(fake_armed(f, p));
+	fake_event(f, SFH_EV_PROOF);
 	assert_state(p, VF);
 	cr_assert_str_eq(fake_vf(f, 0, p->lease.vf), before);
 }
@@ -221,6 +265,7 @@ Test(to_standby, kept_on_the_vf_a_guest_leaves_the_filter)
 	fake_first_frame(f, p);
 	cr_assert_eq(f->nfiltered, 1);
 	fake_event(f, SFH_EV_UNPLUG_FAILED);
+	fake_event(f, SFH_EV_PROOF);
 	assert_state(p, VF);
 	cr_assert_eq(f->nfiltered, 0);
 }
