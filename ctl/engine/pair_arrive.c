@@ -24,6 +24,8 @@ void sfh_act_announced(struct sfh_engine *e, struct sfh_pair *p, const char *why
 
 void sfh_act_arrived(struct sfh_engine *e, struct sfh_pair *p, const char *why)
 {
+	bool leaves = p->leaving;
+
 	(void)why;
 	p->running = true;
 	sfh_pair_filter(e, p, true);
@@ -33,8 +35,10 @@ void sfh_act_arrived(struct sfh_engine *e, struct sfh_pair *p, const char *why)
 		return;
 	}
 	(void)sfh_strcpy(p->next_cause, sizeof(p->next_cause), "migration");
-	sfh_pair_rest_on_standby(e, p, SFH_REASON_SILENT, NULL);
 	sfh_pair_ask_negotiated(e, p); /* its first frame may be behind us */
+	sfh_pair_rest_on_standby(e, p, SFH_REASON_SILENT, NULL);
+	if (leaves)
+		return; /* it has left, or that failed: then it was considered already */
 	sfh_act_consider(e, p, NULL);
 }
 

@@ -230,6 +230,21 @@ Test(arrive, arrives_with_a_vf_in_its_xml)
 	cr_assert_eq(p->lease.vf, 0, "what was reserved for it");
 }
 
+Test(arrive, migrates_on_when_it_has_landed_and_libvirt_does_not)
+{
+	struct sfh_pair *p = fake_pair_in(f, SFH_PAIR_LANDING);
+
+	cr_assert_eq(sfh_engine_migrate(&f->e, GUEST, "qemu+ssh://there/system", NULL), 0);
+	assert_state(p, LANDING);
+	fake_fail(f, OP_MIGRATE, ENOTCONN, 0, 1);
+	fake_event(f, SFH_EV_UNPLUGGED);
+	cr_assert_eq(f->nmigrated, 1);
+	cr_assert_eq(f->migrated, -ENOTCONN);
+	assert_state(p, PLUGGING);
+	cr_assert_eq(fake_count(f, "plug "), 1);
+	cr_assert_eq(fake_leases(f), 1);
+}
+
 Test(arrive, one_landing_vf_serves_one_arrival_after_the_other)
 {
 	struct sfh_pair *a, *b;
