@@ -147,6 +147,7 @@ static const struct sfh_transition table[] = {
 	ROW(UNPLUGGING, UNPLUGGED, sfh_act_unplugged,
 	    "MAC zeroed, armed; -> standby, or leaving in a migration"),
 	ROW(UNPLUGGING, ACCELERATE, act_accelerate_later, "back to the VF after this switch"),
+	ROW(UNPLUGGING, HOLD, act_hold_later, "and stays there"),
 	ROW(UNPLUGGING, LEAVE, act_leave_later, "after this switch"),
 	ROW(UNPLUGGING, UNPLUG_FAILED, sfh_act_unplug_failed, "-> vf; a migration is refused"),
 	ROW(UNPLUGGING, DEADLINE, sfh_act_unplug_failed, "-> vf; a migration is refused"),

@@ -70,6 +70,17 @@ Test(to_standby, held_while_on_standby)
 	cr_assert_eq(fake_count(f, "plug"), 0);
 }
 
+Test(to_standby, the_last_word_counts_while_it_unplugs)
+{
+	struct sfh_pair *p = fake_pair_in(f, SFH_PAIR_UNPLUGGING);
+
+	fake_event(f, SFH_EV_ACCELERATE);
+	fake_event(f, SFH_EV_HOLD);
+	fake_event(f, SFH_EV_UNPLUGGED);
+	assert_state(p, STANDBY);
+	assert_reason(p, BY_REQUEST);
+}
+
 Test(to_standby, held_during_the_plug_gives_way_after_it)
 {
 	struct sfh_pair *p = fake_pair_in(f, SFH_PAIR_PLUGGING);
