@@ -42,6 +42,7 @@ static void act_hold_later(struct sfh_engine *e, struct sfh_pair *p, const char 
 {
 	(void)why;
 	p->held = true;
+	sfh_pair_save(e, p); /* it may take long */
 	sfh_engine_log(e, LOG_INFO, "%s: the switch under way ends first", p->domain_name);
 }
 
@@ -54,9 +55,9 @@ static void act_nic_removed_later(struct sfh_engine *e, struct sfh_pair *p, cons
 
 static void act_accelerate_later(struct sfh_engine *e, struct sfh_pair *p, const char *why)
 {
-	(void)e;
 	(void)why;
 	p->held = false;
+	sfh_pair_save(e, p);
 }
 
 static void act_leave_later(struct sfh_engine *e, struct sfh_pair *p, const char *why)
@@ -85,6 +86,7 @@ static const struct sfh_transition table[] = {
 	ROW(ARRIVING, NEGOTIATED, act_note_negotiated, "remembered"),
 	ROW(ARRIVING, RESUMED, sfh_act_arrived,
 	    "-> standby, then towards the reserved VF; or landing"),
+	ROW(ARRIVING, NIC_REMOVED, act_nic_removed_later, "when it runs"),
 	ROW(ARRIVING, DEADLINE, sfh_act_gone, "no guest came: reservation and steering removed"),
 	ROW(ARRIVING, STOPPED, sfh_act_gone,
 	    "the migration failed: reservation and steering removed"),
@@ -161,6 +163,9 @@ static const struct sfh_transition table[] = {
 	    "a snapshot is over: QEMU plugs the VF in, or -> standby"),
 	ROW(LEAVING, STAYS, sfh_act_stays,
 	    "if by libvirt's doing: -> proving, or standby without a VF"),
+	ROW(LEAVING, HOLD, act_hold_later, "if it stays here"),
+	ROW(LEAVING, ACCELERATE, act_accelerate_later, "takes back a hold"),
+	ROW(LEAVING, NIC_REMOVED, act_nic_removed_later, "gone if it stays here"),
 	ROW(LEAVING, STOPPED, sfh_act_gone, "it runs elsewhere: VF freed, steering removed"),
 
 	ROW(YIELDING, FIRST_FRAME, sfh_act_let_go,
@@ -171,6 +176,7 @@ static const struct sfh_transition table[] = {
 	    "libvirt's job is aborted; stays until QEMU says so"),
 	ROW(YIELDING, HOLD, act_hold_later, "after this switch"),
 	ROW(YIELDING, ACCELERATE, act_accelerate_later, "takes back a hold"),
+	ROW(YIELDING, NIC_REMOVED, act_nic_removed_later, "gone if it stays here"),
 	ROW(YIELDING, STOPPED, sfh_act_gone, "VF freed, steering removed"),
 
 	ROW(LANDING, UNPLUGGED, sfh_act_landed, "landing VF given back; -> standby, then a VF"),
@@ -180,6 +186,7 @@ static const struct sfh_transition table[] = {
 	ROW(LANDING, HOLD, act_hold_later, "after this"),
 	ROW(LANDING, ACCELERATE, act_accelerate_later, "takes back a hold"),
 	ROW(LANDING, LEAVE, act_leave_later, "after this"),
+	ROW(LANDING, NIC_REMOVED, act_nic_removed_later, "gone with the VF"),
 	ROW(LANDING, STOPPED, sfh_act_gone, "VF freed, steering removed"),
 };
 

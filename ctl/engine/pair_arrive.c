@@ -34,6 +34,10 @@ void sfh_act_arrived(struct sfh_engine *e, struct sfh_pair *p, const char *why)
 		sfh_act_drop_carried(e, p, NULL);
 		return;
 	}
+	if (p->nic_removed) {
+		sfh_pair_gone_with_nic(e, p);
+		return;
+	}
 	(void)sfh_strcpy(p->next_cause, sizeof(p->next_cause), "migration");
 	sfh_pair_ask_negotiated(e, p); /* its first frame may be behind us */
 	sfh_pair_rest_on_standby(e, p, SFH_REASON_SILENT, NULL);

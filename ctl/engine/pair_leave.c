@@ -29,6 +29,10 @@ void sfh_act_migrate_failed(struct sfh_engine *e, struct sfh_pair *p, const char
 {
 	(void)why;
 	p->leaving = false;
+	if (p->nic_removed) {
+		sfh_pair_gone_with_nic(e, p);
+		return;
+	}
 	sfh_pair_arm(e, p);
 	sfh_pair_filter(e, p, true);
 	sfh_pair_rest_on_standby(e, p, SFH_REASON_NONE, NULL);
@@ -101,6 +105,13 @@ void sfh_act_stays(struct sfh_engine *e, struct sfh_pair *p, const char *why)
 	p->yielded = false;
 	p->let_go = false;
 	sfh_pair_switch_end(e, p, why ? why : "libvirt did not migrate it after all");
+	if (p->nic_removed) {
+		if (has_vf(p))
+			sfh_pair_unplug(e, p, "nic-removed");
+		else
+			sfh_pair_gone_with_nic(e, p);
+		return;
+	}
 	if (!has_vf(p)) {
 		sfh_pair_arm(e, p);
 		sfh_pair_rest_on_standby(e, p, SFH_REASON_NONE, NULL);

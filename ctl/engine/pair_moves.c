@@ -103,3 +103,12 @@ void sfh_act_gone(struct sfh_engine *e, struct sfh_pair *p, const char *why)
 	if (called)
 		sfh_pool_freed(e, pf);
 }
+
+void sfh_pair_gone_with_nic(struct sfh_engine *e, struct sfh_pair *p)
+{
+	char uuid[SFH_UUID_STRLEN];
+
+	memcpy(uuid, p->domain, sizeof(uuid));
+	sfh_act_gone(e, p, "its NIC was unplugged");
+	sfh_migration_advance(e, uuid);
+}

@@ -30,6 +30,8 @@ void sfh_pair_arm(struct sfh_engine *e, struct sfh_pair *p);
 bool sfh_pair_was_called(const struct sfh_pair *p);
 /* The pair does not exist any more after it. */
 sfh_pair_action sfh_act_gone;
+/* Likewise, because its NIC is gone: a migration may have waited for this pair alone. */
+void sfh_pair_gone_with_nic(struct sfh_engine *e, struct sfh_pair *p);
 
 /* --- pair_to_vf.c ---------------------------------------------------------------------- */
 /* NONE, or what is known to speak against a VF, whatever the pool and the host say. */

@@ -90,11 +90,7 @@ void sfh_act_unplugged(struct sfh_engine *e, struct sfh_pair *p, const char *why
 	sfh_pair_switch_step(e, p, "quiet");
 	sfh_pair_switch_end(e, p, NULL);
 	if (p->nic_removed) {
-		char uuid[SFH_UUID_STRLEN];
-
-		memcpy(uuid, p->domain, sizeof(uuid));
-		sfh_act_gone(e, p, NULL);
-		sfh_migration_advance(e, uuid); /* it may have waited for this pair alone */
+		sfh_pair_gone_with_nic(e, p);
 		return;
 	}
 	if (p->leaving) {

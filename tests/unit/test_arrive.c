@@ -245,6 +245,18 @@ Test(arrive, migrates_on_when_it_has_landed_and_libvirt_does_not)
 	cr_assert_eq(fake_leases(f), 1);
 }
 
+Test(arrive, a_nic_that_goes_before_it_has_landed)
+{
+	for (int s = 0; s < 2; s++) {
+		(void)fake_pair_in(f, s ? SFH_PAIR_LANDING : SFH_PAIR_ARRIVING);
+		fake_event(f, SFH_EV_NIC_REMOVED);
+		fake_event(f, s ? SFH_EV_UNPLUGGED : SFH_EV_RESUMED);
+		fake_assert_nothing_left(f);
+		cr_assert_eq(fake_count(f, "plug "), 0);
+		cr_assert_eq(f->held, 0);
+	}
+}
+
 Test(arrive, one_landing_vf_serves_one_arrival_after_the_other)
 {
 	struct sfh_pair *a, *b;

@@ -217,6 +217,48 @@ Test(leave, a_migration_that_failed_keeps_who_was_held_on_standby)
 	cr_assert_eq(fake_leases(f), 0);
 }
 
+Test(leave, held_while_it_leaves_and_stays_after_all)
+{
+	struct sfh_pair *p = fake_pair_in(f, SFH_PAIR_LEAVING);
+	struct sfh_ledger_pair row;
+
+	fake_event(f, SFH_EV_HOLD);
+	assert_state(p, LEAVING);
+	cr_assert(fake_row(f, GUEST, &row) && row.held, "a restart knows it too");
+	sfh_engine_migrated(&f->e, GUEST, -EIO, "no");
+	assert_state(p, STANDBY);
+	assert_reason(p, BY_REQUEST);
+	cr_assert_eq(fake_leases(f), 0);
+	cr_assert_eq(fake_count(f, "plug "), 1);
+}
+
+Test(leave, a_pair_whose_nic_goes_while_it_leaves)
+{
+	(void)fake_pair_in(f, SFH_PAIR_LEAVING);
+	fake_event(f, SFH_EV_NIC_REMOVED);
+	sfh_engine_migrated(&f->e, GUEST, -EIO, "no");
+	cr_assert_eq(fake_count(f, "plug "), 1);
+	fake_assert_nothing_left(f);
+}
+
+/* Two NICs, one of them goes; libvirt cannot be asked, at the very moment that the
+ * other has left. */
+Test(leave, a_nic_goes_and_the_migration_fails_at_once)
+{
+	struct sfh_pair *p = fake_second_in(f, GUEST, &mac_a, SFH_PAIR_VF);
+	struct sfh_pair *q = fake_second_in(f, GUEST, &mac_b, SFH_PAIR_VF);
+
+	cr_assert_eq(migrate(), 0);
+	sfh_pair_dispatch(&f->e, p, SFH_EV_UNPLUGGED, NULL);
+	sfh_pair_dispatch(&f->e, p, SFH_EV_NIC_REMOVED, NULL);
+	fake_fail(f, OP_MIGRATE, ENOTCONN, 0, 1);
+	sfh_pair_dispatch(&f->e, q, SFH_EV_UNPLUGGED, NULL);
+	cr_assert_eq(f->nmigrated, 1);
+	cr_assert_null(sfh_engine_pair(&f->e, GUEST, &mac_a));
+	assert_state(q, PLUGGING);
+	cr_assert_eq(fake_leases(f), 1);
+}
+
 Test(leave, libvirt_cannot_be_asked_to_migrate)
 {
 	struct sfh_pair *p = fake_pair_in(f, SFH_PAIR_VF);
@@ -410,4 +452,25 @@ Test(leave, no_vf_for_a_guest_that_virsh_migrates)
 	cr_assert_eq(sfh_engine_migrate(&f->e, GUEST, "qemu+ssh://there/system", NULL), -EBUSY);
 	fake_event(f, SFH_EV_STAYS);
 	assert_state(p, STANDBY);
+}
+
+Test(leave, a_nic_goes_while_virsh_migrates_and_the_guest_stays)
+{
+	for (int let_go = 0; let_go < 2; let_go++) {
+		struct sfh_pair *p = fake_pair_in(f, SFH_PAIR_YIELDING);
+
+		fake_event(f, SFH_EV_NIC_REMOVED);
+		assert_state(p, YIELDING);
+		if (let_go)
+			fake_event(f, SFH_EV_YIELDED);
+		fake_event(f, SFH_EV_STAYS);
+		assert_state(p, UNPLUGGING);
+		fake_event(f, SFH_EV_UNPLUGGED);
+		fake_assert_nothing_left(f);
+	}
+	(void)fake_start(f, GUEST, &mac_a);
+	fake_event(f, SFH_EV_DEPART);
+	fake_event(f, SFH_EV_NIC_REMOVED);
+	fake_event(f, SFH_EV_STAYS);
+	fake_assert_nothing_left(f);
 }
