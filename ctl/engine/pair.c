@@ -142,6 +142,7 @@ static const struct sfh_transition table[] = {
 	ROW(VF, UNPLUGGED, sfh_act_ejected,
 	    "the guest ejected it itself: -> standby, no-vf-driver"),
 	ROW(VF, NIC_REMOVED, sfh_act_nic_removed, "-> unplugging, then gone"),
+	ROW(VF, DEADLINE, sfh_act_vf_again, "its NIC is gone: -> unplugging once more"),
 	ROW(VF, STOPPED, sfh_act_gone, "VF freed, steering removed"),
 
 	ROW(UNPLUGGING, FIRST_FRAME, sfh_act_let_go,

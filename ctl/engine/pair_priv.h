@@ -48,7 +48,8 @@ sfh_pair_action sfh_act_proof, sfh_act_no_proof;
 /* --- pair_to_standby.c ----------------------------------------------------------------- */
 /* Begins the switch: asks the guest to let go of the VF, with a deadline. */
 void sfh_pair_unplug(struct sfh_engine *e, struct sfh_pair *p, const char *cause);
-sfh_pair_action sfh_act_hold, sfh_act_hold_standby, sfh_act_port_lost, sfh_act_nic_removed;
+sfh_pair_action sfh_act_hold, sfh_act_hold_standby, sfh_act_port_lost, sfh_act_nic_removed,
+	sfh_act_vf_again;
 sfh_pair_action sfh_act_let_go, sfh_act_unplugged, sfh_act_ejected, sfh_act_unplug_failed;
 
 /* --- pair_leave.c ---------------------------------------------------------------------- */

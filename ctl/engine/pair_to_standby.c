@@ -57,6 +57,13 @@ void sfh_act_nic_removed(struct sfh_engine *e, struct sfh_pair *p, const char *w
 	sfh_pair_unplug(e, p, "nic-removed");
 }
 
+void sfh_act_vf_again(struct sfh_engine *e, struct sfh_pair *p, const char *why)
+{
+	(void)why;
+	if (p->nic_removed) /* and not plugged again meanwhile */
+		sfh_pair_unplug(e, p, "nic-removed");
+}
+
 /* A guest that was asked to let go of the VF and speaks on its standby leg has let
  * go: its driver closed the VF before the bond took the other leg. QEMU's word
  * comes tens of milliseconds later; until the MAC is zero the NIC keeps what is
@@ -154,7 +161,8 @@ void sfh_act_unplug_failed(struct sfh_engine *e, struct sfh_pair *p, const char 
 	} else {
 		sfh_pair_filter(e, p, false);
 		sfh_pair_warn_if(e, e->kernel->disarm(e->kernel_ctx, p, &err), &err);
-		sfh_pair_enter(e, p, SFH_PAIR_VF, 0);
+		/* A VF without its NIC is of no use: it is asked for again. */
+		sfh_pair_enter(e, p, SFH_PAIR_VF, p->nic_removed ? SFH_UNPLUG_DEADLINE_MS : 0);
 	}
 	if (leaving)
 		sfh_engine_migrated(e, p->domain, -ETIMEDOUT, p->detail);

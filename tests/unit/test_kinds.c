@@ -185,6 +185,37 @@ Test(kinds, unplugged_while_its_vf_is_being_plugged)
 	fake_assert_nothing_left(f);
 }
 
+Test(kinds, the_guest_keeps_the_vf_of_a_nic_that_is_gone)
+{
+	struct sfh_pair *p = fake_pair_in(f, SFH_PAIR_VF);
+
+	fake_fail(f, OP_UNPLUG, ENOTCONN, 1, 1);
+	fake_event(f, SFH_EV_NIC_REMOVED);
+	fake_event(f, SFH_EV_UNPLUG_FAILED);
+	assert_state(p, VF);
+	fake_sleep(f, SFH_UNPLUG_DEADLINE_MS); /* libvirt cannot be asked */
+	assert_state(p, VF);
+	fake_sleep(f, SFH_UNPLUG_DEADLINE_MS);
+	assert_state(p, UNPLUGGING);
+	cr_assert_eq(fake_count(f, "unplug "), 3);
+	fake_event(f, SFH_EV_UNPLUGGED);
+	fake_assert_nothing_left(f);
+}
+
+Test(kinds, the_nic_is_back_and_the_guest_kept_its_vf)
+{
+	struct sfh_pair *p = fake_pair_in(f, SFH_PAIR_VF);
+	struct sfh_guest_nic nic = fake_nic(&mac_a);
+	struct sfh_guest_desc g = fake_guest(GUEST, &nic, 1);
+
+	fake_event(f, SFH_EV_NIC_REMOVED);
+	fake_event(f, SFH_EV_UNPLUG_FAILED);
+	sfh_engine_guest_running(&f->e, &g, false);
+	fake_sleep(f, 10 * SFH_UNPLUG_DEADLINE_MS);
+	assert_state(p, VF);
+	cr_assert_eq(fake_count(f, "unplug "), 1);
+}
+
 Test(kinds, plugged_again_before_the_vf_was_let_go)
 {
 	struct sfh_pair *p = fake_pair_in(f, SFH_PAIR_VF);

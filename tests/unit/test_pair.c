@@ -66,6 +66,7 @@ static const struct {
 	ROW(VF, YIELD, YIELDING),
 	ROW(VF, UNPLUGGED, STANDBY), /* the guest ejected it: it does not get it back at once */
 	ROW(VF, NIC_REMOVED, UNPLUGGING),
+	ROW(VF, DEADLINE, VF), /* its NIC is there */
 	LAST(VF, STOPPED),
 	ROW(UNPLUGGING, FIRST_FRAME, UNPLUGGING),
 	ROW(UNPLUGGING, UNPLUGGED, STANDBY),
