@@ -77,8 +77,8 @@ static int begin_lease(struct sfh_engine *e, struct sfh_pair *p, bool reserved,
 		struct sfh_error why = { 0 };
 		int r, vf = pick(e, p->pf, reserved, &inv, &why);
 
-		if (vf == -ENOSPC)
-			inv->waiting = true;
+		if (vf == -ENOSPC && (inv = sfh_inventory_find(e, p->pf)))
+			inv->waiting = true; /* even if it could not be read now */
 		if (vf < 0)
 			return sfh_err(err, vf, "%s", why.text);
 		if (!still_ours(e, inv, (unsigned)vf))

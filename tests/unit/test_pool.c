@@ -234,6 +234,19 @@ Test(pool, vfs_cannot_be_listed)
 	refused(p, SFH_REASON_VF_REFUSED);
 }
 
+Test(pool, vfs_cannot_be_listed_for_want_of_space)
+{
+	struct sfh_pair *p = fake_start(f, GUEST, &mac_a);
+
+	fake_fail(f, OP_VF_LIST, ENOSPC, 0, -1);
+	fake_event(f, SFH_EV_NEGOTIATED);
+	refused(p, SFH_REASON_NO_FREE_VF);
+	fake_heal(f);
+	cr_assert_eq(sfh_pool_refresh(&f->e, "blue", NULL), 0);
+	fake_sleep(f, 1);
+	assert_state(p, PLUGGING);
+}
+
 Test(pool, settings_cannot_be_read)
 {
 	struct sfh_pair *p = fake_start(f, GUEST, &mac_a);
