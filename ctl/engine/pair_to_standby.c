@@ -8,8 +8,11 @@
 
 void sfh_pair_unplug(struct sfh_engine *e, struct sfh_pair *p, const char *cause)
 {
+	struct sfh_error err = { 0 };
 	int r;
 
+	if (p->state != SFH_PAIR_VF) /* whatever it proves now, nobody asks any more */
+		(void)e->kernel->want_proof(e->kernel_ctx, p, false, &err);
 	sfh_pair_switch_end(e, p, "given up: the guest had to leave the VF first");
 	p->next_probe_ns = 0;
 	p->let_go = false;

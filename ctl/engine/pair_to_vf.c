@@ -310,11 +310,8 @@ void sfh_act_plugged(struct sfh_engine *e, struct sfh_pair *p, const char *why)
 void sfh_act_no_proof(struct sfh_engine *e, struct sfh_pair *p, const char *why)
 {
 	struct sfh_pair_seen seen = { 0 };
-	struct sfh_error err = { 0 };
 
 	(void)why;
-	(void)e->kernel->want_proof(e->kernel_ctx, p, false, &err);
-	p->next_probe_ns = 0;
 	/* Nobody could be asked who shows no address: that says nothing of its driver. */
 	if (e->kernel->seen(e->kernel_ctx, p, &seen) == 0 && !seen.address)
 		p->wants_address = true;

@@ -70,6 +70,23 @@ Test(to_standby, held_while_on_standby)
 	cr_assert_eq(fake_count(f, "plug"), 0);
 }
 
+Test(to_standby, nobody_asks_for_a_proof_any_more)
+{
+	static const enum sfh_pair_event events[] = { SFH_EV_HOLD, SFH_EV_LEAVE, SFH_EV_NIC_REMOVED,
+						      SFH_EV_PORT_REFUSED, SFH_EV_DEADLINE };
+
+	for (size_t i = 0; i < SFH_ARRAY_SIZE(events); i++) {
+		struct sfh_pair *p = fake_pair_in(f, SFH_PAIR_PROVING);
+
+		cr_assert(fake_entry_of(f, p)->proof);
+		fake_event(f, events[i]);
+		assert_state(p, UNPLUGGING);
+		cr_expect_not(fake_entry_of(f, p)->proof, "%s", sfh_pair_event_name(events[i]));
+		fake_event(f, SFH_EV_STOPPED);
+		fake_assert_nothing_left(f);
+	}
+}
+
 Test(to_standby, the_last_word_counts_while_it_unplugs)
 {
 	struct sfh_pair *p = fake_pair_in(f, SFH_PAIR_UNPLUGGING);
