@@ -118,16 +118,16 @@ void sfh_act_stays(struct sfh_engine *e, struct sfh_pair *p, const char *why)
 		sfh_act_consider(e, p, "migration-failed");
 		return;
 	}
-	if (!left) { /* it never let go, and may do so yet */
-		p->asked_late = true;
-		sfh_pair_filter(e, p, false);
-		if (p->parked)
-			sfh_pair_prove(e, p);
-		else
-			sfh_pair_on_vf(e, p);
+	p->asked_late |= !left; /* it may do so yet */
+	if (!left && !p->parked) { /* it never let go */
+		sfh_pair_on_vf(e, p);
 		return;
 	}
 	sfh_pair_switch_begin(e, p, true, "migration-failed");
+	if (!left) { /* nor had it proven the VF: that goes on where it was */
+		sfh_pair_prove(e, p);
+		return;
+	}
 	if (sfh_pool_lease(e, p, &err) < 0) {
 		sfh_pair_switch_end(e, p, err.text);
 		(void)sfh_strcpy(p->detail, sizeof(p->detail), err.text);

@@ -160,6 +160,7 @@ void sfh_act_unplug_failed(struct sfh_engine *e, struct sfh_pair *p, const char 
 	if (p->parked) { /* it may still come to life; until then it is on its standby leg */
 		sfh_pair_arm(e, p);
 		sfh_pair_filter(e, p, true);
+		sfh_pair_switch_begin(e, p, true, "kept");
 		sfh_pair_prove(e, p);
 	} else {
 		sfh_pair_filter(e, p, false);

@@ -415,6 +415,23 @@ Test(leave, virsh_migrate_of_a_guest_that_keeps_its_vf)
 	cr_assert_str_eq(fake_vf(f, 0, 0), CARRIES_A);
 }
 
+Test(leave, virsh_migrate_of_a_guest_that_keeps_what_it_has_not_proven)
+{
+	struct sfh_pair *p = fake_pair_in(f, SFH_PAIR_PROVING);
+
+	fake_event(f, SFH_EV_YIELD);
+	cr_assert_eq(f->nfiltered, 1);
+	fake_event(f, SFH_EV_STAYS);
+	assert_state(p, PROVING);
+	cr_assert_eq(f->nfiltered, 1, "until then it is on its standby leg");
+	cr_assert(!f->last.to_vf && !f->last.ok);
+	fake_event(f, SFH_EV_PROOF);
+	assert_state(p, VF);
+	cr_assert_eq(f->nfiltered, 0);
+	cr_assert(f->last.to_vf && f->last.ok);
+	cr_assert_str_eq(f->last.cause, "migration-failed");
+}
+
 Test(leave, a_snapshot_gives_the_vf_back)
 {
 	struct sfh_pair *p = fake_pair_in(f, SFH_PAIR_YIELDING);

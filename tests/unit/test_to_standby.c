@@ -271,6 +271,8 @@ Test(to_standby, a_guest_that_keeps_the_vf_after_all_gets_its_mac_back)
 	fake_event(f, SFH_EV_PROOF);
 	assert_state(p, VF);
 	cr_assert_str_eq(fake_vf(f, 0, p->lease.vf), before);
+	cr_assert(f->last.to_vf && f->last.ok, "and the history knows");
+	cr_assert_str_eq(f->last.cause, "kept");
 }
 
 Test(to_standby, off_the_vf_a_guest_is_in_the_filter_at_once)
