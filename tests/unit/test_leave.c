@@ -413,6 +413,7 @@ Test(leave, virsh_migrate_of_a_guest_that_keeps_its_vf)
 	fake_event(f, SFH_EV_STAYS);
 	assert_state(p, VF);
 	cr_assert_str_eq(fake_vf(f, 0, 0), CARRIES_A);
+	cr_assert_not(fake_entry_of(f, p)->on_first_frame, "a stray frame would arm it");
 }
 
 Test(leave, virsh_migrate_of_a_guest_that_keeps_what_it_has_not_proven)
