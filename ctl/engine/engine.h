@@ -194,6 +194,8 @@ int sfh_port_begin(struct sfh_engine *e, struct sfh_pair *p, const struct sfh_le
 		   struct sfh_error *err);
 int sfh_port_go_on(struct sfh_engine *e, struct sfh_pair *p, const struct sfh_lease *lease,
 		   struct sfh_error *err);
+/* The host's own trouble, which says nothing of the port profile. */
+bool sfh_port_host_trouble(int r);
 /* Of a VF that the guest has: one that is refused is followed by PORT_REFUSED. */
 int sfh_port_again(struct sfh_engine *e, struct sfh_pair *p, struct sfh_error *err);
 /* Of a VF that was found with its guest. */

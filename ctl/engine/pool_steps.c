@@ -212,7 +212,7 @@ static int step_port(void *ctx, struct sfh_error *err)
 	if (r == 0 || r == -EINPROGRESS)
 		return 0;
 	(void)undo_port(c); /* it may be half a one */
-	c->p->port_refused = r != -EAGAIN;
+	c->p->port_refused = !sfh_port_host_trouble(r);
 	return r;
 }
 

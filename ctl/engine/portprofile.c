@@ -14,6 +14,12 @@ void sfh_port_forget(struct sfh_pair *p)
 	p->port_look_ns = 0;
 }
 
+bool sfh_port_host_trouble(int r)
+{
+	return r == -EAGAIN || r == -EINTR || r == -ENOMEM || r == -ENOBUFS || r == -EMFILE ||
+	       r == -ENFILE;
+}
+
 static int ask(struct sfh_engine *e, struct sfh_pair *p, const struct sfh_lease *lease,
 	       uint8_t request, struct sfh_error *err)
 {
@@ -57,23 +63,25 @@ int sfh_port_begin(struct sfh_engine *e, struct sfh_pair *p, const struct sfh_le
 int sfh_port_go_on(struct sfh_engine *e, struct sfh_pair *p, const struct sfh_lease *lease,
 		   struct sfh_error *err)
 {
-	int r = answer(e, p, lease, err);
+	struct sfh_error why = { 0 }; /* waiting is no error */
+	int r = answer(e, p, lease, &why);
 
 	if (r == 0 && p->port_request == PORT_REQUEST_PREASSOCIATE_RR) {
-		r = ask(e, p, lease, PORT_REQUEST_ASSOCIATE, err);
+		r = ask(e, p, lease, PORT_REQUEST_ASSOCIATE, &why);
 		if (r == 0)
-			r = answer(e, p, lease, err);
+			r = answer(e, p, lease, &why);
 	}
-	if (r == -EINPROGRESS && e->now() < p->port_until_ns) {
+	if ((r == -EINPROGRESS || (p->port_request && sfh_port_host_trouble(r))) &&
+	    e->now() < p->port_until_ns) { /* the answer may be there, and could not be had */
 		p->port_look_ns = e->now() + SFH_PORT_LOOK_MS * MS;
-		return r;
+		return -EINPROGRESS;
 	}
 	sfh_port_forget(p);
 	if (r == -EINPROGRESS)
 		return sfh_err(err, -ETIMEDOUT,
 			       "the switch did not answer for the port profile of VF %u within %d s",
 			       lease->vf, SFH_PORT_DEADLINE_MS / 1000);
-	return r;
+	return r < 0 ? sfh_err(err, r, "%s", why.text) : 0;
 }
 
 /* What becomes of it is not waited for: the next association begins with one. But a VF

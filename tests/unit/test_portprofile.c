@@ -279,6 +279,39 @@ Test(port, a_busy_driver_is_asked_again)
 	cr_assert_str_eq(profile(0), "tenants");
 }
 
+Test(port, what_the_host_lacks_is_no_refusal)
+{
+	struct sfh_pair *p;
+
+	fake_fail(f, OP_PORT_ASK, ENOMEM, 0, 1);
+	p = started();
+	assert_state(p, STANDBY);
+	assert_reason(p, VF_REFUSED);
+	assert_untouched();
+	cr_assert_not(p->port_refused);
+	fake_event(f, SFH_EV_CONSIDER);
+	assert_state(p, PLUGGING);
+	cr_assert_str_eq(profile(0), "tenants");
+}
+
+Test(port, an_answer_that_cannot_be_had_is_waited_for)
+{
+	struct sfh_pair *p;
+
+	fake_fail(f, OP_PORT_ANSWER, ENOMEM, 1, 5);
+	p = started();
+	assert_state(p, LEASING);
+	fake_sleep(f, 1000);
+	assert_state(p, PLUGGING);
+	cr_assert_str_eq(profile(0), "tenants");
+	fake_event(f, SFH_EV_STOPPED);
+	fake_assert_nothing_left(f);
+	fake_fail(f, OP_PORT_ANSWER, ENOMEM, 0, -1); /* but not for ever */
+	p = started();
+	fake_sleep(f, SFH_PORT_DEADLINE_MS + SFH_PORT_LOOK_MS);
+	assert_state(p, STANDBY);
+}
+
 Test(port, one_that_cannot_be_taken_off_keeps_its_row_and_goes_to_nobody)
 {
 	struct sfh_pair *p;
