@@ -172,7 +172,8 @@ int sfh_pool_lease(struct sfh_engine *e, struct sfh_pair *p, struct sfh_error *e
 /* Whether a lease could be had: 0, or -ENOSPC and a sentence. */
 int sfh_pool_peek(struct sfh_engine *e, const char *pf, struct sfh_error *err);
 int sfh_pool_reserve(struct sfh_engine *e, struct sfh_pair *p, struct sfh_error *err);
-/* Gives a reservation back that is of a VF kept back for arrivals; keeps others. */
+/* Gives a reservation back that is of a VF kept back for arrivals, or of another PF than
+ * the pair's; keeps others. */
 void sfh_pool_landed(struct sfh_engine *e, struct sfh_pair *p);
 /* A lease for a VF that the guest has already: the ledger did not know of it. */
 int sfh_pool_adopt(struct sfh_engine *e, struct sfh_pair *p, const struct sfh_bdf *vf,

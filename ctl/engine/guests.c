@@ -219,10 +219,11 @@ void sfh_engine_guest_devices(struct sfh_engine *e, const struct sfh_guest_desc 
 		moved = p->pf[0] && strcmp(p->pf, nic->pf) != 0;
 		if (moved) { /* libvirt picked another PF: what was staged there goes */
 			(void)e->kernel->unstage(e->kernel_ctx, p, NULL);
-			sfh_pool_release(e, p);
+			if (!p->carried) /* else its XML names that VF, until it lands */
+				sfh_pool_release(e, p);
 		}
 		fill_place(p, net, nic);
-		if (moved)
+		if (moved && !p->carried)
 			reserve(e, p, net);
 		sfh_pair_save(e, p); /* before its entry: the sweep finds that by the row */
 		sfh_pair_dispatch(e, p, SFH_EV_DEVICES, NULL);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* Which VF a pair gets. */
 #include <stdio.h>
+#include <string.h>
 
 #include "ctl/engine/inventory.h"
 #include "ctl/engine/pool_priv.h"
@@ -136,15 +137,21 @@ int sfh_pool_reserve(struct sfh_engine *e, struct sfh_pair *p, struct sfh_error 
  * next arrival: it gets one of its own, or waits for one. */
 static bool is_landing(const struct sfh_engine *e, const struct sfh_pair *p)
 {
-	const struct sfh_inventory *inv = sfh_inventory_find(e, p->pf);
+	const struct sfh_inventory *inv = sfh_inventory_find(e, p->lease.pf);
 
 	return p->lease.reserved && inv && p->lease.vf < inv->n &&
 	       inv->slots[p->lease.vf].landing;
 }
 
+/* It was kept for what its XML brought, and libvirt put its standby leg on another PF. */
+static bool is_elsewhere(const struct sfh_pair *p)
+{
+	return p->lease.reserved && strcmp(p->lease.pf, p->pf) != 0;
+}
+
 void sfh_pool_landed(struct sfh_engine *e, struct sfh_pair *p)
 {
-	if (p->has_lease && is_landing(e, p))
+	if (p->has_lease && (is_landing(e, p) || is_elsewhere(p)))
 		sfh_pool_release(e, p);
 }
 
@@ -153,8 +160,7 @@ int sfh_pool_lease(struct sfh_engine *e, struct sfh_pair *p, struct sfh_error *e
 	struct sfh_lease_change c;
 	int r;
 
-	if (p->has_lease && is_landing(e, p))
-		sfh_pool_release(e, p);
+	sfh_pool_landed(e, p);
 	if (!p->has_lease && p->has_next_wish) {
 		p->wish = p->next_wish;
 		p->has_next_wish = false;

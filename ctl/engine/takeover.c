@@ -8,6 +8,7 @@
 
 struct remembered {
 	const struct sfh_pair *pair;
+	const struct sfh_guest_nic *nic;
 	bool lease_found;
 	struct sfh_lease lease;
 	bool negotiated, held, arrived;
@@ -16,9 +17,12 @@ struct remembered {
 static int recall_lease(void *ctx, const struct sfh_lease *lease)
 {
 	struct remembered *r = ctx;
+	bool carried = lease->reserved && r->nic->has_vf &&
+		       sfh_bdf_equal(&lease->bdf, &r->nic->vf); /* and not landed yet */
 
 	/* One of another PF is what its last run here left: swept. */
-	if (strcmp(lease->domain, r->pair->domain) == 0 && strcmp(lease->pf, r->pair->pf) == 0 &&
+	if (strcmp(lease->domain, r->pair->domain) == 0 &&
+	    (carried || strcmp(lease->pf, r->pair->pf) == 0) &&
 	    sfh_mac_equal(&lease->mac, &r->pair->mac)) {
 		r->lease = *lease;
 		r->lease_found = true;
@@ -42,7 +46,7 @@ static int recall_pair(void *ctx, const struct sfh_ledger_pair *row)
 /* The live XML says whether there is a VF; the ledger, what it was before. */
 void sfh_guest_take_over(struct sfh_engine *e, struct sfh_pair *p, const struct sfh_guest_nic *nic)
 {
-	struct remembered known = { .pair = p };
+	struct remembered known = { .pair = p, .nic = nic };
 	struct sfh_vf_config now = { .vlan = 0 };
 	struct sfh_error err = { 0 };
 	int r;

@@ -257,6 +257,45 @@ Test(arrive, a_nic_that_goes_before_it_has_landed)
 	}
 }
 
+Test(arrive, what_its_xml_names_is_nobody_elses_though_its_standby_moved)
+{
+	struct sfh_pair *p = fake_carried(f, GUEST, &mac_a), *other, *third;
+
+	devices("pf1");
+	cr_assert_str_eq(p->pf, "pf1");
+	for (int again = 0; again < 2; again++) {
+		cr_assert_eq(fake_leases(f), 1);
+		cr_assert(p->has_lease && p->lease.reserved);
+		cr_assert_str_eq(p->lease.pf, "pf0");
+		cr_assert(sfh_bdf_equal(&p->lease.bdf, &p->landing));
+		if (!again) { /* the next agent knows it too */
+			struct sfh_guest_nic nic = fake_nic(&mac_a);
+			struct sfh_guest_desc g = fake_guest(GUEST, &nic, 1);
+
+			(void)strcpy(nic.pf, "pf1");
+			nic.has_vf = true;
+			nic.vf = p->landing;
+			fake_restart(f);
+			sfh_engine_guest_running(&f->e, &g, true);
+			p = sfh_engine_pair(&f->e, GUEST, &mac_a);
+			assert_state(p, LANDING);
+			cr_assert_eq(sfh_engine_sweep(&f->e), 0);
+		}
+	}
+	fake_event(f, SFH_EV_NEGOTIATED);
+	other = fake_second_in(f, OTHER, &mac_b, SFH_PAIR_PLUGGING);
+	cr_assert_eq(other->lease.vf, 1, "it is in another guest's XML");
+	third = fake_second_in(f, "88888888-2222-3333-4444-555555555555", &mac_c, SFH_PAIR_STANDBY);
+	sfh_pair_dispatch(&f->e, third, SFH_EV_NEGOTIATED, NULL);
+	assert_reason(third, NO_FREE_VF);
+	fake_event(f, SFH_EV_UNPLUGGED);
+	assert_state(p, PLUGGING);
+	cr_assert_str_eq(p->lease.pf, "pf1");
+	cr_assert_not(p->lease.reserved);
+	fake_sleep(f, 1);
+	assert_state(third, PLUGGING); /* and called for what became free */
+}
+
 Test(arrive, one_landing_vf_serves_one_arrival_after_the_other)
 {
 	struct sfh_pair *a, *b;

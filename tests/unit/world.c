@@ -641,7 +641,8 @@ static void check_pair(struct world *w, struct rows *rows, const struct sfh_pair
 	if (!has_row)
 		wrong("a pair in %s that the ledger does not know", state);
 	if (p->has_lease && (!row || !sfh_mac_equal(&row->mac, &p->mac) ||
-			     strcmp(row->domain, p->domain) != 0 || strcmp(row->pf, p->pf) != 0))
+			     strcmp(row->domain, p->domain) != 0 ||
+			     (!p->carried && strcmp(row->pf, p->pf) != 0)))
 		wrong("a pair in %s has a lease without a row of its own", state);
 	for (const struct sfh_pair *q = p->next; q; q = q->next)
 		if (p->has_lease && q->has_lease && p->lease.vf == q->lease.vf &&
