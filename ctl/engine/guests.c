@@ -155,9 +155,10 @@ int sfh_engine_guest_arriving(struct sfh_engine *e, const struct sfh_guest_desc 
 		p = sfh_engine_pair(e, guest->uuid, &nic->mac);
 		if (p && p->state == SFH_PAIR_ARRIVING) /* again, and maybe in another way */
 			p->deadline_ns = e->now() + SFH_ARRIVING_TTL_MS * 1000000ull;
-		if (p && p->state == SFH_PAIR_ARRIVING && nic->has_vf && carry(e, p, err) < 0) {
+		r = p && p->state == SFH_PAIR_ARRIVING && nic->has_vf ? carry(e, p, err) : 0;
+		if (r < 0) {
 			turn_away(e, guest);
-			return -ENOSPC;
+			return r;
 		}
 		if (p)
 			continue;

@@ -345,6 +345,18 @@ Test(arrive, a_vf_that_cannot_be_kept_shut_is_no_place)
 	fake_assert_nothing_left(f);
 }
 
+Test(arrive, asked_again_with_a_vf_that_cannot_be_kept_shut)
+{
+	struct sfh_guest_nic nic = fake_nic(&mac_a);
+	struct sfh_guest_desc g = fake_guest(GUEST, &nic, 1);
+
+	(void)fake_pair_in(f, SFH_PAIR_ARRIVING);
+	nic.has_vf = true;
+	fake_fail(f, OP_VF_HOLD, EBUSY, 0, -1);
+	cr_assert_eq(sfh_engine_guest_arriving(&f->e, &g, NULL), -EBUSY);
+	fake_assert_nothing_left(f);
+}
+
 Test(arrive, an_arrival_with_a_vf_that_never_comes)
 {
 	(void)fake_carried(f, GUEST, &mac_a);
