@@ -116,11 +116,32 @@ static void reserve(struct sfh_engine *e, struct sfh_pair *p, const struct sfh_e
 			       err.text);
 }
 
+/* Of the pair's PF if that has one; of any other of its network else: where libvirt will
+ * put its standby leg is not known yet. */
+static int reserve_any(struct sfh_engine *e, struct sfh_pair *p,
+		       const struct sfh_engine_network *net, struct sfh_error *err)
+{
+	int ifindex = p->pf_ifindex, r = sfh_pool_reserve(e, p, err);
+	char pf[sizeof(p->pf)];
+
+	memcpy(pf, p->pf, sizeof(pf));
+	for (size_t i = 0; !p->has_lease && i < net->npfs; i++) {
+		(void)sfh_strcpy(p->pf, sizeof(p->pf), net->pfs[i]);
+		p->pf_ifindex = net->pf_ifindex[i];
+		if (p->pf_ifindex != ifindex)
+			(void)sfh_pool_reserve(e, p, NULL);
+	}
+	memcpy(p->pf, pf, sizeof(p->pf));
+	p->pf_ifindex = ifindex;
+	return p->has_lease ? 0 : r;
+}
+
 /* Its XML brings a VF: libvirt demands one here. QEMU would open it in the pause, and
  * pin the guest's memory for it: it is kept shut, which costs QEMU a warning. */
-static int carry(struct sfh_engine *e, struct sfh_pair *p, struct sfh_error *err)
+static int carry(struct sfh_engine *e, struct sfh_pair *p, const struct sfh_engine_network *net,
+		 struct sfh_error *err)
 {
-	int r = p->has_lease ? 0 : sfh_pool_reserve(e, p, err);
+	int r = p->has_lease ? 0 : reserve_any(e, p, net, err);
 
 	if (r == 0 && !p->carried && e->kernel->vf_hold)
 		r = e->kernel->vf_hold(e->kernel_ctx, &p->lease.bdf, err);
@@ -155,7 +176,7 @@ int sfh_engine_guest_arriving(struct sfh_engine *e, const struct sfh_guest_desc 
 		p = sfh_engine_pair(e, guest->uuid, &nic->mac);
 		if (p && p->state == SFH_PAIR_ARRIVING) /* again, and maybe in another way */
 			p->deadline_ns = e->now() + SFH_ARRIVING_TTL_MS * 1000000ull;
-		r = p && p->state == SFH_PAIR_ARRIVING && nic->has_vf ? carry(e, p, err) : 0;
+		r = p && p->state == SFH_PAIR_ARRIVING && nic->has_vf ? carry(e, p, net, err) : 0;
 		if (r < 0) {
 			turn_away(e, guest);
 			return r;
@@ -171,7 +192,7 @@ int sfh_engine_guest_arriving(struct sfh_engine *e, const struct sfh_guest_desc 
 		p->pf_ifindex = net->pf_ifindex[0];
 		p->state = SFH_PAIR_ARRIVING;
 		p->deadline_ns = e->now() + SFH_ARRIVING_TTL_MS * 1000000ull;
-		r = nic->has_vf ? carry(e, p, err) : 0;
+		r = nic->has_vf ? carry(e, p, net, err) : 0;
 		if (r < 0) {
 			turn_away(e, guest);
 			return r;

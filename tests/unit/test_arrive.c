@@ -326,12 +326,41 @@ Test(arrive, no_place_for_what_its_xml_brings)
 	struct sfh_error err = { 0 };
 
 	nic.has_vf = true;
+	f->pf[1].nvfs = 0;
 	(void)fake_second_in(f, OTHER, &mac_b, SFH_PAIR_VF);
 	(void)fake_second_in(f, "88888888-2222-3333-4444-555555555555", &mac_c, SFH_PAIR_VF);
 	cr_assert_eq(sfh_engine_guest_arriving(&f->e, &g, &err), -ENOSPC);
 	cr_assert_null(sfh_engine_pair(&f->e, GUEST, &mac_a));
 	cr_assert_eq(fake_leases(f), 2);
 	fake_event(f, SFH_EV_STOPPED);
+}
+
+Test(arrive, a_place_on_another_pf_for_what_its_xml_brings)
+{
+	for (int moves = 0; moves < 2; moves++) {
+		struct sfh_pair *p;
+
+		f->pf[0].nvfs = 0;
+		sfh_pool_freed(&f->e, "pf0"); /* looked at again */
+		p = fake_carried(f, GUEST, &mac_a);
+		cr_assert_str_eq(p->lease.pf, "pf1");
+		cr_assert_eq(p->landing.bus, 11);
+		cr_assert_eq(f->held, 1);
+		devices(moves ? "pf1" : "pf0"); /* as libvirt likes */
+		cr_assert_eq(fake_leases(f), 1);
+		fake_event(f, SFH_EV_NEGOTIATED);
+		fake_event(f, SFH_EV_RESUMED);
+		assert_state(p, LANDING);
+		f->pf[0].nvfs = 1;
+		sfh_pool_freed(&f->e, "pf0");
+		fake_event(f, SFH_EV_UNPLUGGED);
+		cr_assert_eq(f->held, 0);
+		assert_state(p, PLUGGING);
+		cr_assert_str_eq(p->lease.pf, moves ? "pf1" : "pf0");
+		cr_assert_eq(fake_leases(f), 1);
+		fake_event(f, SFH_EV_STOPPED);
+		fake_assert_nothing_left(f);
+	}
 }
 
 Test(arrive, a_vf_that_cannot_be_kept_shut_is_no_place)
