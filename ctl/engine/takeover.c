@@ -105,58 +105,84 @@ void sfh_guest_take_over(struct sfh_engine *e, struct sfh_pair *p, const struct 
 
 struct sweep {
 	struct sfh_engine *e;
-	char absent[64][SFH_NAME_MAX]; /* networks that could not be brought back */
+	struct sfh_ledger_network *absent; /* networks that could not be brought back */
 	size_t nabsent;
-	struct sfh_lease leases[1024];
+	struct sfh_lease *leases;
 	size_t nleases;
-	struct sfh_ledger_pair rows[1024];
+	struct sfh_ledger_pair *rows;
 	size_t nrows;
 };
+
+static void sweep_done(struct sweep *s)
+{
+	free(s->absent);
+	free(s->leases);
+	free(s->rows);
+}
 
 static int collect_lease(void *ctx, const struct sfh_lease *lease)
 {
 	struct sweep *s = ctx;
 	const struct sfh_pair *p = sfh_engine_pair(s->e, lease->domain, &lease->mac);
 
-	if ((!p || !p->has_lease || p->lease.vf != lease->vf ||
-	     strcmp(p->lease.pf, lease->pf) != 0) &&
-	    s->nleases < SFH_ARRAY_SIZE(s->leases))
-		s->leases[s->nleases++] = *lease;
+	struct sfh_lease *more;
+
+	if (p && p->has_lease && p->lease.vf == lease->vf && strcmp(p->lease.pf, lease->pf) == 0)
+		return 0;
+	more = reallocarray(s->leases, s->nleases + 1, sizeof(*more));
+	if (!more)
+		return -ENOMEM;
+	s->leases = more;
+	s->leases[s->nleases++] = *lease;
 	return 0;
 }
 
 static int collect_row(void *ctx, const struct sfh_ledger_pair *row)
 {
+	struct sfh_ledger_pair *more;
 	struct sweep *s = ctx;
 
 	for (size_t i = 0; i < s->nabsent; i++)
-		if (strcmp(s->absent[i], row->network) == 0)
+		if (strcmp(s->absent[i].name, row->network) == 0)
 			return 0; /* its guests may well run: what they have is left alone */
-	if (!sfh_engine_pair(s->e, row->domain, &row->mac) && s->nrows < SFH_ARRAY_SIZE(s->rows))
-		s->rows[s->nrows++] = *row;
+	if (sfh_engine_pair(s->e, row->domain, &row->mac))
+		return 0;
+	more = reallocarray(s->rows, s->nrows + 1, sizeof(*more));
+	if (!more)
+		return -ENOMEM;
+	s->rows = more;
+	s->rows[s->nrows++] = *row;
 	return 0;
 }
 
 static int collect_absent(void *ctx, const struct sfh_ledger_network *row)
 {
+	struct sfh_ledger_network *more;
 	struct sweep *s = ctx;
 
-	if (!sfh_engine_network(s->e, row->name) && s->nabsent < SFH_ARRAY_SIZE(s->absent))
-		(void)sfh_strcpy(s->absent[s->nabsent++], SFH_NAME_MAX, row->name);
+	if (sfh_engine_network(s->e, row->name))
+		return 0;
+	more = reallocarray(s->absent, s->nabsent + 1, sizeof(*more));
+	if (!more)
+		return -ENOMEM;
+	s->absent = more;
+	s->absent[s->nabsent++] = *row;
 	return 0;
 }
 
 unsigned sfh_engine_sweep(struct sfh_engine *e)
 {
-	_cleanup_free_ struct sweep *s = calloc(1, sizeof(*s));
+	_cleanup_(sweep_done) struct sweep all = { .e = e };
+	struct sweep *s = &all;
 	unsigned given_back = 0;
 
-	if (!s)
+	/* Half a list of networks would cost their guests what they have. */
+	if (sfh_ledger_networks(e->ledger, collect_absent, s) < 0 ||
+	    sfh_ledger_leases(e->ledger, collect_lease, s) < 0 ||
+	    sfh_ledger_pairs(e->ledger, collect_row, s) < 0) {
+		sfh_engine_log(e, LOG_ERR, "what guests left that are gone is not given back");
 		return 0;
-	s->e = e;
-	(void)sfh_ledger_networks(e->ledger, collect_absent, s);
-	(void)sfh_ledger_leases(e->ledger, collect_lease, s);
-	(void)sfh_ledger_pairs(e->ledger, collect_row, s);
+	}
 	for (size_t i = 0; i < s->nleases; i++) {
 		const struct sfh_lease *lease = &s->leases[i];
 		struct sfh_pair ghost = { .lease = *lease, .has_lease = true, .mac = lease->mac };

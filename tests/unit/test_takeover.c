@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* An agent that was away: guests that are found, and the sweep after them. */
+#include <stdio.h>
+#include <string.h>
+
 #include "tests/unit/fakes.h"
 
 static struct fake *f;
@@ -221,4 +224,40 @@ Test(takeover, swept_around_a_network_that_failed)
 	(void)sfh_engine_sweep(&f->e);
 	cr_assert_eq(fake_rows(f), 0);
 	cr_assert_eq(fake_entries(f), 0);
+}
+
+/* As many as a large host has, and more. */
+Test(takeover, swept_is_all_that_there_is, .timeout = 120)
+{
+	struct sfh_ledger_pair row = { .pf_ifindex = 100, .pf = "pf0", .network = "blue" };
+	struct sfh_lease lease = { .pf = "pf0", .reserved = true };
+
+	for (unsigned i = 0; i < 1100; i++) {
+		(void)snprintf(row.domain, sizeof(row.domain),
+			       "%08u-2222-3333-4444-555555555555", i);
+		(void)strcpy(lease.domain, row.domain);
+		row.mac = lease.mac =
+			(struct sfh_mac){ { 2, 0, 0, 0, (uint8_t)(i >> 8), (uint8_t)i } };
+		lease.vf = i;
+		lease.bdf = (struct sfh_bdf){ .bus = (uint8_t)(i / 32), .slot = i % 32 };
+		cr_assert_eq(sfh_ledger_pair_put(f->ledger, &row, NULL), 0);
+		cr_assert_eq(sfh_ledger_lease_add(f->ledger, &lease, NULL), 0);
+	}
+	cr_assert_eq(sfh_engine_sweep(&f->e), 1100);
+	cr_assert_eq(fake_rows(f), 0);
+	cr_assert_eq(fake_leases(f), 0);
+}
+
+Test(takeover, swept_around_many_networks_that_failed)
+{
+	struct sfh_ledger_network net = { .phase = SFH_NETWORK_UP, .trouble = "no PF" };
+	struct sfh_ledger_pair row = { .domain = GUEST, .pf = "pf9", .network = "n99" };
+
+	for (unsigned i = 0; i < 100; i++) {
+		(void)snprintf(net.name, sizeof(net.name), "n%02u", i);
+		cr_assert_eq(sfh_ledger_network_put(f->ledger, &net, NULL), 0);
+	}
+	cr_assert_eq(sfh_ledger_pair_put(f->ledger, &row, NULL), 0);
+	(void)sfh_engine_sweep(&f->e);
+	cr_assert_eq(fake_rows(f), 1, "its guest may well run");
 }
