@@ -319,6 +319,36 @@ Test(arrive, one_landing_vf_serves_one_arrival_after_the_other)
 	assert_state(b, VF);
 }
 
+/* One that is not considered for a VF asks the pool for none, which would see it too. */
+Test(arrive, the_landing_vf_is_for_the_next_though_this_one_wants_none)
+{
+	static const char *const uuids[] = { "00000000-2222-3333-4444-555555555555",
+					     "00000001-2222-3333-4444-555555555555",
+					     "00000002-2222-3333-4444-555555555555" };
+	struct sfh_pair *p;
+
+	f->landing = 1;
+	f->pf[1].nvfs = 0;
+	fake_restart(f);
+	(void)fake_second_in(f, OTHER, &mac_c, SFH_PAIR_VF); /* the only other VF */
+	for (unsigned i = 0; i < SFH_ARRAY_SIZE(uuids); i++) {
+		const struct sfh_mac mac = { { 0x52, 0x54, 0, 0, 1, (uint8_t)i } };
+
+		p = fake_second_in(f, uuids[i], &mac, SFH_PAIR_LANDING);
+		if (i == 0)
+			sfh_pair_dispatch(&f->e, p, SFH_EV_HOLD, NULL);
+		p->never = i == 1;
+		f->first_frame = i != 2;
+		sfh_pair_dispatch(&f->e, p, SFH_EV_UNPLUGGED, NULL);
+		assert_state(p, STANDBY);
+		cr_assert_str_eq(sfh_reason_name(p->reason),
+				 sfh_reason_name(i == 0	  ? SFH_REASON_BY_REQUEST
+						 : i == 1 ? SFH_REASON_POLICY_NEVER
+							  : SFH_REASON_SILENT));
+		cr_assert_eq(fake_leases(f), 1, "the landing VF is still taken");
+	}
+}
+
 Test(arrive, no_place_for_what_its_xml_brings)
 {
 	struct sfh_guest_nic nic = fake_nic(&mac_a);
