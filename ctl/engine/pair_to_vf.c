@@ -288,6 +288,7 @@ void sfh_act_proof(struct sfh_engine *e, struct sfh_pair *p, const char *why)
 	}
 	/* At once: until its bond has taken the VF the guest receives on both legs. */
 	p->proven = true;
+	p->no_driver = p->wants_address = false; /* late, after a deadline */
 	if (!p->bond)
 		sfh_pair_warn_if(e, e->kernel->on_vf(e->kernel_ctx, p, &err), &err);
 	sfh_pair_switch_step(e, p, "unparked");

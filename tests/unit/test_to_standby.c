@@ -200,6 +200,21 @@ Test(to_standby, a_guest_without_a_driver_that_keeps_the_vf_stays_on_its_standby
 	cr_assert_str_eq(fake_vf(f, 0, 0), ZEROED);
 }
 
+Test(to_standby, a_driver_that_comes_late_is_one)
+{
+	struct sfh_pair *p = fake_pair_in(f, SFH_PAIR_PROVING);
+
+	fake_sleep(f, SFH_PROOF_DEADLINE_MS);
+	fake_first_frame(f, p);
+	fake_event(f, SFH_EV_UNPLUG_FAILED);
+	fake_event(f, SFH_EV_PROOF);
+	assert_state(p, VF);
+	cr_assert_eq(sfh_engine_migrate(&f->e, GUEST, "qemu+ssh://there/system", NULL), 0);
+	fake_event(f, SFH_EV_UNPLUGGED);
+	sfh_engine_migrated(&f->e, GUEST, -EIO, "no");
+	assert_state(p, PLUGGING); /* not: it has no driver for it */
+}
+
 Test(to_standby, a_guest_that_keeps_the_vf_of_a_nic_that_cannot_park)
 {
 	struct sfh_pair *p;
