@@ -126,7 +126,7 @@ void sfh_act_ejected(struct sfh_engine *e, struct sfh_pair *p, const char *why)
 	(void)e->kernel->want_proof(e->kernel_ctx, p, false, &err);
 	sfh_pair_switch_end(e, p, "the guest ejected the VF");
 	sfh_pair_switch_begin(e, p, false, p->asked_late ? "late" : "ejected");
-	p->no_driver = !p->asked_late;
+	p->no_driver |= !p->asked_late;
 	sfh_act_unplugged(e, p, why);
 }
 

@@ -200,6 +200,17 @@ Test(to_standby, a_guest_without_a_driver_that_keeps_the_vf_stays_on_its_standby
 	cr_assert_str_eq(fake_vf(f, 0, 0), ZEROED);
 }
 
+Test(to_standby, letting_go_late_is_no_sign_of_a_driver)
+{
+	struct sfh_pair *p = fake_pair_in(f, SFH_PAIR_PROVING);
+
+	fake_sleep(f, SFH_PROOF_DEADLINE_MS + SFH_UNPLUG_DEADLINE_MS);
+	assert_state(p, PROVING);
+	fake_event(f, SFH_EV_UNPLUGGED);
+	assert_state(p, STANDBY);
+	assert_reason(p, NO_VF_DRIVER); /* else it is plugged again, for ever */
+}
+
 Test(to_standby, a_driver_that_comes_late_is_one)
 {
 	struct sfh_pair *p = fake_pair_in(f, SFH_PAIR_PROVING);
