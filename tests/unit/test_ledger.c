@@ -409,7 +409,7 @@ Test(ledger, not_a_database)
 	tree_write(dir, "junk.db", "this is a text file that is long enough to be looked at as a header "
 				   "of a database, which it is not, whatever its name says to you\n");
 	(void)snprintf(junk, sizeof(junk), "%s/junk.db", dir);
-	cr_assert_eq(sfh_ledger_open(junk, true, &none, &err), -EIO);
+	cr_assert_eq(sfh_ledger_open(junk, true, &none, &err), -EUCLEAN);
 	cr_assert_null(none);
 	cr_assert(strstr(err.text, "cannot open the ledger at "), "%s", err.text);
 	cr_assert_eq(strncmp(tree_read(dir, "junk.db"), "this is a text", 14), 0);
