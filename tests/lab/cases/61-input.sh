@@ -29,7 +29,7 @@ agent_signal() { # NAME
 declare_case passwords_stay_secret net "a guest with a VNC password and a secret passes hook and agent: no log holds either" more
 passwords_stay_secret() {
 	local xml word
-	xml=$(treasure_xml "$NET" | sed "s|passwd='[^']*'|passwd='opensesame-17'|
+	xml=$(treasure_xml "$NET" | sed "s|passwd='[^']*'|passwd='sesame17'|
 		s|<memory |<sysinfo type='smbios'><system><entry name='serial'>hush-4711</entry></system></sysinfo>&|
 		s|<os>|&<smbios mode='sysinfo'/>|")
 	# The agent says all that it can say.
@@ -37,16 +37,16 @@ passwords_stay_secret() {
 	on host1 sh -c 'SFHYBRID_AGENT_ARGS=--verbose '"$AGENT"' start'
 	lab exec host1 virsh define /dev/stdin <<<"$xml"
 	expect "treasure was not adopted within 15 s" wait_for 15 is_adopted host1 treasure
-	on host1 virsh dumpxml --security-info --inactive treasure | grep -c opensesame-17
+	on host1 virsh dumpxml --security-info --inactive treasure | grep -c sesame17
 	for op in migrate restore prepare; do
 		on host1 virsh dumpxml --security-info --inactive treasure | hook "$op" treasure
 	done
 	# Broken in the middle of the secrets, so that the parser has something to say.
 	! on host1 virsh dumpxml --security-info --inactive treasure |
-		sed "s|opensesame-17'|opensesame-17<|; s|</name>|<name>|" | hook migrate treasure ||
+		sed "s|sesame17'|sesame17<|; s|</name>|<name>|" | hook migrate treasure ||
 		fail "a broken document passed"
 	on host1 virsh undefine treasure
-	for word in opensesame-17 hush-4711; do
+	for word in sesame17 hush-4711; do
 		is "files that hold '$word'" '' "$(on host1 sh -c "grep -lr -- $word /var/log /run/sfhybrid /var/lib/sfhybrid || true")"
 	done
 	on host1 grep -c "hook migrate of 'treasure'" /var/log/sfhybridd.log
