@@ -124,7 +124,13 @@ save_of_a_paused_guest() {
 	expect "that took $((SECONDS - began)) s" test $((SECONDS - began)) -lt 40
 	is "domain" paused "$(on host1 virsh -q domstate "$DOM")"
 	on host1 virsh resume "$DOM"
+	# It does now what it was asked to do, and gets the VF again.
+	expect "it does not let go of its VF" wait_for 30 newest_to_standby_is late
 	accelerated_again "a save that was refused"
+}
+
+newest_to_standby_is() {
+	[[ $(ctl host1 --json history "$DOM" | jq -r '[.switches[] | select(.direction == "to-standby")][-1].cause') == "$1" ]]
 }
 
 declare_case live_snapshot guest "a live snapshot of the memory: the guest goes on, and the VF comes back" more within=300
@@ -173,10 +179,10 @@ guest_crash() {
 
 declare_case host_shutdown guest "the host's shutdown saves the guest through libvirt-guests and brings it back" more within=300
 host_shutdown() {
-	on host1 sh -c 'echo ON_SHUTDOWN=suspend >>/etc/default/libvirt-guests'
+	on host1 sh -c 'printf "ON_%s\n" SHUTDOWN=suspend BOOT=start >>/etc/default/libvirt-guests'
 	on host1 /usr/lib/libvirt/libvirt-guests.sh stop
 	all_free
 	on host1 /usr/lib/libvirt/libvirt-guests.sh start
-	on host1 sed -i /^ON_SHUTDOWN/d /etc/default/libvirt-guests
+	on host1 sed -i /^ON_/d /etc/default/libvirt-guests
 	accelerated_again "libvirt-guests"
 }
