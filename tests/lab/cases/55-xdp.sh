@@ -5,30 +5,34 @@
 mate() { on host1 /run/xdpmate "$1" "$PF"; }
 xdp_of_pf() { ctl host1 --json status "$NET" | jq -r '.networks[].pfs[] | .xdp'; }
 xdp_id() { on host1 ip -j link show "$PF" | jq -r '.[0].xdp.prog.id // 0'; }
-# runs PROGRAM: how often it ran, over all its copies.
-runs() {
-	on host1 bpftool -j prog show | jq --arg name "$1" '[.[] | select(.name == $name) | .run_cnt // 0] | add // 0'
-}
-ran_since() { (($(runs "$1") > $2)); }
+# How many frames each program has had: ours hands them to guests, the other's counts.
+ours() { on host1 bpftool -j map dump name sfh_xdp_sent | jq '[.[].formatted.values[].value.frames] | add // 0'; }
+theirs() { on host1 bpftool -j map dump name others_count | jq '.[0].formatted.value // .[0].value'; }
+more_than() { (($("$1") > $2)); } # WHOSE COUNT
 
-# both_run: what the client sends reaches our program and, passed, the other's.
+# both_run: what the client sends to the guest is ours, and what it sends to others reaches,
+# passed by ours, the other's program.
 both_run() {
-	local ours theirs
-	ours=$(runs sfh_pf_xdp)
-	theirs=$(runs xdp_pass)
+	local before
+	before=$(ours)
+	reachable "$ip"
+	expect "our XDP program does not hand frames to the guest" wait_for 5 more_than ours "$before"
+	before=$(theirs)
 	lab client "$LABNET" shout eth0 9999 5 20
-	expect "our XDP program does not run" wait_for 5 ran_since sfh_pf_xdp "$ours"
-	expect "what we pass does not reach the other's program" wait_for 5 ran_since xdp_pass "$theirs"
+	expect "what we pass does not reach the other's program" wait_for 5 more_than theirs "$before"
 }
 
 declare_case xdp_beside_others bare "XDP through libxdp's dispatcher: another program before us, behind us, and alone" more within=400
 xdp_beside_others() {
-	local PF id out
+	local PF id out mac ip
 	PF=$(lab pf host1)
 	out=$(mktemp)
 	gcc -O2 -o "$out" "$here/cases/lib/xdpmate.c" -lxdp -lbpf
 	lab exec host1 sh -c 'cat >/run/xdpmate && chmod +x /run/xdpmate' <"$out"
-	on host1 sysctl -q -w kernel.bpf_stats_enabled=1
+	clang -O2 -g -target bpf -I"/usr/include/$(uname -m)-linux-gnu" -c "$here/cases/lib/others.bpf.c" -o "$out"
+	lab exec host1 sh -c 'cat >/run/others.bpf.o' <"$out"
+	mac=$(lab guest-mac larch)
+	ip=$(lab guest-ip "$mac")
 
 	network_up host1 "$NET" linux-bridge # a macvtap takes nothing from XDP
 	is "XDP" dispatcher "$(xdp_of_pf)"
@@ -37,8 +41,11 @@ xdp_beside_others() {
 	expect "the network is not up again" wait_for 30 ctl host1 up "$NET"
 	is "the dispatcher after a restart of the agent" "$id" "$(xdp_id)"
 
+	guest_up host1 larch "$mac" "$NET"
+	ctl host1 standby larch
 	mate join
 	both_run
+	guest_down host1 larch
 	is "fsck" clean "$(ctl host1 fsck)"
 	ctl host1 down "$NET"
 	is "our programs" 0 "$(on host1 bpftool prog show | grep -c ' name sfh_' || true)"
@@ -46,7 +53,10 @@ xdp_beside_others() {
 
 	ctl host1 up "$NET" # it is there first
 	is "XDP" dispatcher "$(xdp_of_pf)"
+	guest_up host1 larch "$mac" "$NET"
+	ctl host1 standby larch
 	both_run
+	guest_down host1 larch
 	mate leave
 	is "XDP" dispatcher "$(xdp_of_pf)"
 	is "fsck" clean "$(ctl host1 fsck)"
@@ -69,6 +79,5 @@ xdp_beside_others() {
 	is "the other's program" "$id" "$(xdp_id)"
 	on host1 ip link set "$PF" xdp off
 	ctl host1 undefine "$NET"
-	on host1 sysctl -q -w kernel.bpf_stats_enabled=0
-	on host1 rm /run/xdpmate
+	on host1 rm /run/xdpmate /run/others.bpf.o
 }

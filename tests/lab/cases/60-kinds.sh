@@ -474,32 +474,6 @@ guest_with_several_macs() {
 	ctl host1 undefine macs
 }
 
-declare_case spoofing_guest bare "with spoofchk on, a second MAC of the guest is not reachable on its standby leg" within=400 more
-spoofing_guest() {
-	local mac second=52:54:00:55:66:09
-	mac=$(lab guest-mac onefold)
-	macs_network | lab exec host1 sfhybrid-ctl define -
-	ctl host1 up macs
-	lab guest-xml onefold --network macs --no-rfc-actual |
-		sed "s|network='macs'|& portgroup='one'|" | define_xml
-	expect "onefold was not adopted within 15 s" wait_for 15 is_adopted host1 onefold
-	talks_to "$mac"
-	guest_start host1 onefold
-	hush
-	second_mac onefold "$second"
-	# On the VF it is the NIC's business: the emulated 82576 accepts spoofchk and does not
-	# enforce it (spoofed_source).
-	is "leg" vf "$(nic host1 "$mac" leg)"
-	reachable "$(lab guest-ip "$mac")"
-	is_reachable "$(lab guest-ip "$second")" && echo "on its VF the second MAC is reachable"
-	ctl host1 standby onefold
-	reachable "$(lab guest-ip "$mac")"
-	! is_reachable "$(lab guest-ip "$second")" || fail "the second MAC is reachable over the standby leg, spoofchk notwithstanding"
-	kind_down onefold
-	ctl host1 down macs
-	ctl host1 undefine macs
-}
-
 # --- adoption and back ----------------------------------------------------------------------------------
 
 # A definition with all that adoption must not touch.

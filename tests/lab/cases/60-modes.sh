@@ -48,7 +48,7 @@ mode_macvtap_vepa() { mode_case macvtap-vepa; }
 fsck_finds() { (ctl "$1" --json fsck || true) | jq -e --arg kind "$2" 'any(.findings[]; .kind == $kind)'; }
 
 # in_filter HOST MAC: it is in the PF's own filter.
-in_filter() { on "$1" bridge fdb show dev "$(lab pf "$1")" self | grep -q "^$2 "; }
+in_filter() { on "$1" bridge fdb show dev "$(lab pf "$1")" self | grep -c "^$2 " >/dev/null; }
 not_in_filter() { ! in_filter "$@"; }
 
 declare_case bridge_filter bare "linux-bridge: the guest's MAC in the NIC's filter while on standby, a stale FDB, fsck" within=330 more

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* Somebody else's XDP program on a PF, for the case that wants one: libxdp's own
- * xdp_pass, which counts nothing and passes everything.
- *   xdpmate join DEV     through the dispatcher
+/* Somebody else's XDP program on a PF, for the case that wants one.
+ *   xdpmate join DEV     /run/others.bpf.o through the dispatcher
  *   xdpmate leave DEV
  *   xdpmate alone DEV    without it; `ip link set DEV xdp off` takes it off */
 #include <net/if.h>
@@ -11,10 +10,7 @@
 
 static int join(int ifindex)
 {
-	/* By its own name: its section's differs from Debian to Debian. */
-	DECLARE_LIBXDP_OPTS(xdp_program_opts, opts, .find_filename = "xdp-dispatcher.o",
-			    .prog_name = "xdp_pass");
-	struct xdp_program *p = xdp_program__create(&opts);
+	struct xdp_program *p = xdp_program__open_file("/run/others.bpf.o", "xdp", NULL);
 
 	if (libxdp_get_error(p))
 		return (int)libxdp_get_error(p);
@@ -29,7 +25,7 @@ static int leave(int ifindex)
 	if (libxdp_get_error(mp))
 		return (int)libxdp_get_error(mp);
 	while ((p = xdp_multiprog__next_prog(p, mp)))
-		if (strcmp(xdp_program__name(p), "xdp_pass") == 0)
+		if (strcmp(xdp_program__name(p), "others_prog") == 0)
 			return xdp_program__detach(p, ifindex, XDP_MODE_NATIVE, 0);
 	return -2;
 }
