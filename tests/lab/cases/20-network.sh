@@ -69,7 +69,7 @@ quiet_guest() {
 	guest_down host1 rowan
 }
 
-declare_case virsh_net_destroy net "virsh net-destroy and net-start of a network nobody uses do what down and up do" more
+declare_case virsh_net_destroy net "virsh net-destroy and net-start of a network nobody uses do what down and up do"
 virsh_net_destroy() {
 	on host1 virsh net-destroy "$NET"
 	expect "it is not taken down" wait_for 30 is_down host1
@@ -82,7 +82,7 @@ fsck_is_clean() { ctl "$1" fsck; }
 is_down() { [[ $(ctl "$1" --json status | jq '.networks | length') == 0 && -z $(on "$1" ls /sys/fs/bpf) ]]; }
 is_up_again() { [[ $(ctl "$1" --json status "$NET" | jq -r '.networks[].state') == up ]]; }
 
-declare_case virsh_net_destroy_in_use guest "virsh net-destroy of a network that a guest uses: started again at once, the guest notices nothing" more
+declare_case virsh_net_destroy_in_use guest "virsh net-destroy of a network that a guest uses: started again at once, the guest notices nothing"
 virsh_net_destroy_in_use() {
 	local began
 	prober_start "$IP" "$(mktemp)"

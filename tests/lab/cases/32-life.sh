@@ -74,7 +74,7 @@ reboot_on_standby() {
 	kill "$client"
 }
 
-declare_case suspend_resume guest "virsh suspend and resume: on its VF all along" more
+declare_case suspend_resume guest "virsh suspend and resume: on its VF all along"
 suspend_resume() {
 	local vf
 	vf=$(pair host1 "$DOM" vf)
@@ -133,14 +133,14 @@ newest_to_standby_is() {
 	[[ $(ctl host1 --json history "$DOM" | jq -r '[.switches[] | select(.direction == "to-standby")][-1].cause') == "$1" ]]
 }
 
-declare_case live_snapshot guest "a live snapshot of the memory: the guest goes on, and the VF comes back" more within=300
+declare_case live_snapshot guest "a live snapshot of the memory: the guest goes on, and the VF comes back" within=300
 live_snapshot() {
 	on host1 virsh snapshot-create-as "$DOM" --memspec /tmp/memory,snapshot=external --live --no-metadata
 	on host1 rm -f /tmp/memory
 	accelerated_again "the snapshot"
 }
 
-declare_case paused_snapshot guest "a snapshot of the memory for which libvirt stops the guest: the VF comes back" more within=300
+declare_case paused_snapshot guest "a snapshot of the memory for which libvirt stops the guest: the VF comes back" within=300
 paused_snapshot() {
 	on host1 virsh snapshot-create-as "$DOM" --memspec /tmp/memory,snapshot=external --no-metadata
 	on host1 rm -f /tmp/memory

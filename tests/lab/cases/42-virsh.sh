@@ -179,7 +179,7 @@ virsh_aborted() {
 	few_lost "$began" 150 3000
 }
 
-declare_case virsh_libvirtd_there_dies guest "the destination's libvirtd is killed in the middle of a plain virsh migrate" more within=200
+declare_case virsh_libvirtd_there_dies guest "the destination's libvirtd is killed in the middle of a plain virsh migrate" within=200
 virsh_libvirtd_there_dies() {
 	local VF MIGRATION
 	VF=$(pair host1 "$DOM" vf)

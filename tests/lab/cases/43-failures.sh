@@ -22,14 +22,14 @@ back_on_its_vf() {
 	clean_fsck
 }
 
-declare_case agent_dies_in_attach guest "agent killed while it plugs a VF in: the next one ends it" more within=200
+declare_case agent_dies_in_attach guest "agent killed while it plugs a VF in: the next one ends it" within=200
 agent_dies_in_attach() {
 	ctl host1 standby "$DOM"
 	kill_agent_in host1 KILL "$DOM" 'leasing|plugging|proving' accelerate "$DOM"
 	back_on_its_vf host1
 }
 
-declare_case agent_dies_in_detach guest "agent killed while the guest lets go of its VF: the next one ends it" more within=200
+declare_case agent_dies_in_detach guest "agent killed while the guest lets go of its VF: the next one ends it" within=200
 agent_dies_in_detach() {
 	kill_agent_in host1 KILL "$DOM" unplugging standby "$DOM"
 	on host1 /usr/lib/sfhybrid-lab/agent start
@@ -43,7 +43,7 @@ agent_dies_in_detach() {
 }
 at_rest() { [[ $(pair "$1" "$2" state) =~ ^(vf|standby)$ ]]; }
 
-declare_case agent_ends_in_attach guest "SIGTERM while it plugs a VF in: agent and switch both end well" more within=200
+declare_case agent_ends_in_attach guest "SIGTERM while it plugs a VF in: agent and switch both end well" within=200
 agent_ends_in_attach() {
 	ctl host1 standby "$DOM"
 	kill_agent_in host1 TERM "$DOM" 'leasing|plugging|proving' accelerate "$DOM"
@@ -118,7 +118,7 @@ agent_dies_at_the_source() { agent_killed_in_migration host1; }
 declare_case agent_dies_there guest "the destination's agent is killed in the middle of a migration" more within=330
 agent_dies_there() { agent_killed_in_migration host2; }
 
-declare_case libvirtd_dies_at_the_source guest "the source's libvirtd is killed in the middle of a migration" more within=330
+declare_case libvirtd_dies_at_the_source guest "the source's libvirtd is killed in the middle of a migration" within=330
 libvirtd_dies_at_the_source() {
 	local MIGRATION HOST
 	slow_migrate
@@ -130,7 +130,7 @@ libvirtd_dies_at_the_source() {
 	come_home
 }
 
-declare_case host_dies_there guest "the destination loses its power in the middle of a migration: the guest keeps running here, on its VF" more within=400
+declare_case host_dies_there guest "the destination loses its power in the middle of a migration: the guest keeps running here, on its VF" within=400
 host_dies_there() {
 	local MIGRATION HOST
 	slow_migrate

@@ -22,7 +22,7 @@ both_run() {
 	expect "what we pass does not reach the other's program" wait_for 5 more_than theirs "$before"
 }
 
-declare_case xdp_beside_others bare "XDP through libxdp's dispatcher: another program before us, behind us, and alone" more within=400
+declare_case xdp_beside_others bare "XDP through libxdp's dispatcher: another program before us, behind us, and alone" within=400
 xdp_beside_others() {
 	local PF id out mac ip
 	PF=$(lab pf host1)

@@ -342,7 +342,7 @@ negotiates_late() {
 	kind_down latecomer
 }
 
-declare_case driver_reload guest "the virtio driver is unloaded and loaded again in the guest: it negotiates anew, traffic flows on a VF" within=200 more
+declare_case driver_reload guest "the virtio driver is unloaded and loaded again in the guest: it negotiates anew, traffic flows on a VF" within=200
 driver_reload() {
 	# First while a VF is there, then on the standby leg.
 	unload_virtio "$DOM"
@@ -384,7 +384,7 @@ no_vf_driver() {
 
 # --- MTU and MACs -----------------------------------------------------------------------------------
 
-declare_case mtu_of_the_guest guest "the guest sets another MTU: both legs follow, before and after a change of leg" within=200 more
+declare_case mtu_of_the_guest guest "the guest sets another MTU: both legs follow, before and after a change of leg" within=200
 mtu_of_the_guest() {
 	local bond
 	bond=$(guest_netdevs host1 "$DOM" | awk '$2 == "master" { print $1 }')

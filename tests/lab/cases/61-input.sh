@@ -26,7 +26,7 @@ agent_signal() { # NAME
 	on host1 sh -c 'kill -'"$1"' $('$AGENT' pid)'
 }
 
-declare_case passwords_stay_secret net "a guest with a VNC password and a secret passes hook and agent: no log holds either" more
+declare_case passwords_stay_secret net "a guest with a VNC password and a secret passes hook and agent: no log holds either"
 passwords_stay_secret() {
 	local xml word
 	xml=$(treasure_xml "$NET" | sed "s|passwd='[^']*'|passwd='sesame17'|
@@ -55,7 +55,7 @@ passwords_stay_secret() {
 	expect "a pair of treasure is left" wait_for 75 pair_is_gone host1 treasure
 }
 
-declare_case hostile_xml net "XML that is too large, has entities, is cut off or is no domain: refused or passed unread in time, nothing is loaded, the agent lives" more
+declare_case hostile_xml net "XML that is too large, has entities, is cut off or is no domain: refused or passed unread in time, nothing is loaded, the agent lives"
 hostile_xml() {
 	local pid took said what
 	pid=$(on host1 "$AGENT" pid)
@@ -81,7 +81,7 @@ PING='use IO::Socket::UNIX; alarm 5;
 	$s = IO::Socket::UNIX->new(Peer => "/run/sfhybrid/agent.sock") or die "no connection: $!";
 	print $s "{\"verb\":\"ping\"}\n"; $s->flush; print scalar <$s> // "";'
 
-declare_case socket_is_roots net "the agent's socket takes root only" more
+declare_case socket_is_roots net "the agent's socket takes root only"
 socket_is_roots() {
 	local before
 	before=$(on host1 stat -c %a /run/sfhybrid)
