@@ -14,13 +14,15 @@ dom_of() { printf 'fo-%s\n' "$1"; }
 
 has_vf() { [[ $1 != bridge && $1 != macvtap ]]; }
 
+VCPUS=1 # of each guest
+
 # guest NAME NETWORK NIC_EXTRA DEVICES_EXTRA: the lab's guest with more in it. Ports
 # to plug a VF into are in all of them.
 guest() {
 	local port="<controller type='pci' model='pcie-root-port'/>"
 	local ports="<controller type='pci' index='0' model='pcie-root'/>$port$port$port$port$port$port$port$port"
 	lab guest-xml "$1" --network "$2" --no-rfc-actual |
-		sed -e "s#<model type='virtio'/>#&$3#" -e "s#<memballoon#$ports$4&#"
+		sed -e "s#<vcpu>1<#<vcpu>$VCPUS<#" -e "s#<model type='virtio'/>#&$3#" -e "s#<memballoon#$ports$4&#"
 }
 
 standby_nic() { printf "<teaming type='persistent'/><alias name='ua-standby'/>"; }
