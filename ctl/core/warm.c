@@ -417,8 +417,8 @@ void sfh_warm_send(struct sfh_warm_leg *leg)
 	leg->waits = true;
 	leg->dropped = false;
 	build(leg, frame);
-	/* Running it is a quarter of what a probe costs. While it is the program that saw the
-	 * latest one, every other probe will do: its maps are tc's. */
+	/* While it is the program that saw the latest one, every other probe will do: its maps
+	 * are tc's. */
 	leg->by_xdp = pf && pf->wanted && (!pf->id || pf->id != leg->xdp_id || leg->seq & 1);
 	if (leg->by_xdp)
 		run_xdp(pf, frame);
