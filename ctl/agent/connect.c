@@ -89,10 +89,13 @@ static int on_retry(sd_event_source *source, uint64_t usec, void *userdata)
 static void note_arrivals(struct sfh_agent *a)
 {
 	for (const struct sfh_pair *p = a->engine.pairs; p; p = p->next) {
-		struct sfh_arrival *l = p->state == SFH_PAIR_ARRIVING ? calloc(1, sizeof(*l)) : NULL;
+		struct sfh_arrival *l;
 
-		if (!l)
+		if (p->state != SFH_PAIR_ARRIVING)
 			continue;
+		l = calloc(1, sizeof(*l));
+		if (!l)
+			return; /* they go by their time to live */
 		(void)sfh_strcpy(l->uuid, sizeof(l->uuid), p->domain);
 		l->deadline_ns = p->deadline_ns;
 		l->next = a->arrivals;
@@ -100,13 +103,14 @@ static void note_arrivals(struct sfh_agent *a)
 	}
 }
 
-static bool still_expected(const struct sfh_agent *a, const struct sfh_arrival *l)
+static const struct sfh_pair *still_expected(const struct sfh_agent *a,
+					     const struct sfh_arrival *l)
 {
 	for (const struct sfh_pair *p = a->engine.pairs; p; p = p->next)
 		if (strcmp(p->domain, l->uuid) == 0 && p->state == SFH_PAIR_ARRIVING &&
 		    p->deadline_ns == l->deadline_ns)
-			return true;
-	return false;
+			return p;
+	return NULL;
 }
 
 /* After those that run here were noted: the others will not come. */
@@ -114,10 +118,12 @@ static void drop_arrivals(struct sfh_agent *a)
 {
 	while (a->arrivals) {
 		struct sfh_arrival *l = a->arrivals;
+		const struct sfh_pair *p = still_expected(a, l);
 
 		a->arrivals = l->next;
-		if (still_expected(a, l)) {
-			sfh_agent_log(LOG_NOTICE, "%s does not arrive: libvirtd was restarted", l->uuid);
+		if (p) {
+			sfh_agent_log(LOG_NOTICE, "%s does not arrive: libvirtd was restarted",
+				      p->domain_name);
 			sfh_engine_guest_event(&a->engine, l->uuid, SFH_EV_STOPPED, NULL);
 		}
 		free(l);

@@ -226,7 +226,8 @@ static void on_migrated(void *ctx, const char *uuid, int result, const char *err
 		      result < 0 ? error : "done");
 	if (!req)
 		return;
-	if (result == -ETIMEDOUT && !json_is_true(json_object_get(req->args, "force")))
+	/* Before libvirt was asked: the guest has not answered the unplug. */
+	if (result == -ETIMEDOUT && !req->performed_ns && !json_is_true(json_object_get(req->args, "force")))
 		sfh_reply_error(req, "%s; --force resets a guest that keeps its VF", error);
 	else if (result < 0)
 		sfh_reply_error(req, "%s", error && *error ? error : "the migration failed");

@@ -50,6 +50,7 @@ struct guest_job {
 	char *xml;
 	unsigned flags;
 	bool yes;
+	int (*call)(struct sfh_virt *v, const char *uuid, struct sfh_error *err);
 	int result;
 	struct sfh_error err;
 };
@@ -166,25 +167,14 @@ static int hv_unplug(void *ctx, const struct sfh_pair *p)
 	return 0;
 }
 
-static void run_abort(struct sfh_job *job)
+static void run_told(struct sfh_job *job)
 {
 	struct guest_job *j = (struct guest_job *)job;
 	struct sfh_virt *v = sfh_agent_virt_get(j->a, &j->err);
 
 	if (!v)
 		return;
-	(void)sfh_virt_abort(v, j->uuid, &j->err);
-	sfh_agent_virt_put(j->a);
-}
-
-static void run_reset(struct sfh_job *job)
-{
-	struct guest_job *j = (struct guest_job *)job;
-	struct sfh_virt *v = sfh_agent_virt_get(j->a, &j->err);
-
-	if (!v)
-		return;
-	(void)sfh_virt_reset(v, j->uuid, &j->err);
+	(void)j->call(v, j->uuid, &j->err);
 	sfh_agent_virt_put(j->a);
 }
 
@@ -198,13 +188,15 @@ static void done_told(struct sfh_job *job)
 	guest_job_free(j);
 }
 
-static int tell(struct sfh_agent *a, const char *uuid, void (*run)(struct sfh_job *job))
+static int tell(struct sfh_agent *a, const char *uuid,
+		int (*call)(struct sfh_virt *v, const char *uuid, struct sfh_error *err))
 {
 	struct guest_job *j = guest_job_new(a, uuid, NULL);
 
 	if (!j)
 		return -ENOMEM;
-	j->job.run = run;
+	j->call = call;
+	j->job.run = run_told;
 	j->job.done = done_told;
 	sfh_worker_submit(a->worker, &j->job);
 	return 0;
@@ -212,12 +204,12 @@ static int tell(struct sfh_agent *a, const char *uuid, void (*run)(struct sfh_jo
 
 static int hv_abort(void *ctx, const char *uuid)
 {
-	return tell(ctx, uuid, run_abort);
+	return tell(ctx, uuid, sfh_virt_abort);
 }
 
 static int hv_reset(void *ctx, const char *uuid)
 {
-	return tell(ctx, uuid, run_reset);
+	return tell(ctx, uuid, sfh_virt_reset);
 }
 
 static void run_migrate(struct sfh_job *job)

@@ -169,5 +169,5 @@ void sfh_act_unplug_failed(struct sfh_engine *e, struct sfh_pair *p, const char 
 		sfh_pair_enter(e, p, SFH_PAIR_VF, p->nic_removed ? SFH_UNPLUG_DEADLINE_MS : 0);
 	}
 	if (leaving)
-		sfh_engine_migrated(e, p->domain, -ETIMEDOUT, p->detail);
+		sfh_engine_migrated(e, p->domain, p->asked_late ? -ETIMEDOUT : -EBUSY, p->detail);
 }
