@@ -45,6 +45,7 @@ struct sfh_virt_event {
 /* Called on libvirt's event thread: copy and hand over. */
 typedef void (*sfh_virt_event_fn)(void *ctx, const struct sfh_virt_event *event);
 
+/* --- the connection: virt.c; its events: virtevents.c ------------------------------------- */
 /* Connects to `uri`. With fn NULL: no events (the CLI's reads; read-only). */
 int sfh_virt_open(const char *uri, sfh_virt_event_fn fn, void *ctx, struct sfh_virt **ret,
 		  struct sfh_error *err);
@@ -55,7 +56,7 @@ bool sfh_virt_is_alive(struct sfh_virt *virt);
 int sfh_virt_versions(struct sfh_virt *v, unsigned long *libvirt, unsigned long *qemu,
 		      struct sfh_error *err);
 
-/* --- networks ------------------------------------------------------------------------- */
+/* --- networks: virtnetwork.c -------------------------------------------------------------- */
 /* The XML of a network; -ENOENT. *ret is the caller's, free(). */
 int sfh_virt_network_xml(struct sfh_virt *v, const char *name, char **ret, bool *ret_active,
 			 struct sfh_error *err);
@@ -72,7 +73,7 @@ int sfh_virt_networks(struct sfh_virt *v,
 		      int (*cb)(void *ctx, const char *name, const char *xml, bool active),
 		      void *ctx, struct sfh_error *err);
 
-/* --- domains ---------------------------------------------------------------------------- */
+/* --- domains: virtdomain.c ---------------------------------------------------------------- */
 /* Running domains' live XML. */
 int sfh_virt_running(struct sfh_virt *v, int (*cb)(void *ctx, const char *xml), void *ctx,
 		     struct sfh_error *err);
@@ -80,27 +81,45 @@ int sfh_virt_domain_xml(struct sfh_virt *v, const char *uuid, char **ret, struct
 /* Name or UUID to UUID (buf of SFH_DOM_UUID_SIZE); -ENOENT. */
 int sfh_virt_domain_lookup(struct sfh_virt *v, const char *name_or_uuid, char *uuid,
 			   struct sfh_error *err);
+/* Attaches device XML to the live domain only. -ENOSPC: it has no free PCIe root port. */
+int sfh_virt_plug(struct sfh_virt *v, const char *uuid, const char *device_xml,
+		  struct sfh_error *err);
+/* Asks the guest to let go of the device; its end comes as an event. */
+int sfh_virt_unplug(struct sfh_virt *v, const char *uuid, const char *alias,
+		    struct sfh_error *err);
+/* Whether libvirt migrates, saves, dumps or snapshots it right now. */
+int sfh_virt_is_leaving(struct sfh_virt *v, const char *uuid, bool *ret, struct sfh_error *err);
+/* Ends the migration, save or dump that libvirt runs for it. */
+int sfh_virt_abort(struct sfh_virt *v, const char *uuid, struct sfh_error *err);
+int sfh_virt_reset(struct sfh_virt *v, const char *uuid, struct sfh_error *err);
+/* Live, peer to peer. Returns when it is over. */
+enum { SFH_MIGRATE_PERSISTENT = 1 << 0, SFH_MIGRATE_UNDEFINE_SOURCE = 1 << 1 };
+int sfh_virt_migrate(struct sfh_virt *v, const char *uuid, const char *uri, unsigned flags,
+		     struct sfh_error *err);
+
+/* --- adoption: virtadopt.c ---------------------------------------------------------------- */
 /* Adopts the persistent definition; *ret says what was done. */
 int sfh_virt_adopt(struct sfh_virt *v, const char *uuid, sfh_is_hybrid_fn is_hybrid, void *ctx,
 		   struct sfh_adoption *ret, struct sfh_error *err);
 /* The same for every persistent domain, errors handed to `note`. */
 int sfh_virt_adopt_all(struct sfh_virt *v, sfh_is_hybrid_fn is_hybrid, void *ctx,
 		       void (*note)(void *ctx, const char *text), struct sfh_error *err);
-
 /* Takes back what adoption gave to NICs for which `is_hybrid` says so, in every
  * persistent domain. Returns how many NICs, or a negative errno. */
 int sfh_virt_unadopt_all(struct sfh_virt *v, sfh_is_hybrid_fn is_hybrid, void *ctx,
 			 void (*note)(void *ctx, const char *text), struct sfh_error *err);
 
+/* --- what only QEMU knows or does: virtmonitor.c ------------------------------------------- */
+/* Each of these libvirt notes as a taint of the domain (custom-monitor). */
+
 /* Whether the guest's driver of the virtio NIC `alias` has acknowledged STANDBY,
  * for when nobody was there to hear FAILOVER_NEGOTIATED. Asks QEMU itself (7.2 or
- * newer), which libvirt notes as a taint of the domain. -EOPNOTSUPP: QEMU cannot
- * say. */
+ * newer). -EOPNOTSUPP: QEMU cannot say. */
 int sfh_virt_negotiated(struct sfh_virt *v, const char *uuid, const char *alias, bool *ret,
 			struct sfh_error *err);
 /* The addresses beside its own that the virtio NIC `alias` is to receive, at most n;
  * returns how many (rxfilter.h). From then on QEMU tells of the next change
- * (SFH_VIRT_RX_FILTER), once. The same taint. */
+ * (SFH_VIRT_RX_FILTER), once. */
 int sfh_virt_rx_filter(struct sfh_virt *v, const char *uuid, const char *alias,
 		       struct sfh_mac *macs, size_t n, struct sfh_error *err);
 /* QEMU remembers the options of the first primary of `standby` that it was ever told
@@ -109,28 +128,13 @@ int sfh_virt_rx_filter(struct sfh_virt *v, const char *uuid, const char *alias,
  * is none: to be called before each plug. */
 void sfh_virt_decoy(struct sfh_virt *v, const char *uuid, const char *vf_alias,
 		    const char *standby);
-/* Attaches device XML to the live domain only. -ENOSPC: it has no free PCIe root port. */
-int sfh_virt_plug(struct sfh_virt *v, const char *uuid, const char *device_xml,
-		  struct sfh_error *err);
-/* Asks the guest to let go of the device; its end comes as an event. */
-int sfh_virt_unplug(struct sfh_virt *v, const char *uuid, const char *alias,
-		    struct sfh_error *err);
 /* libvirt has stopped the domain's CPUs for a save, dump or snapshot: lets them run
  * (*ret). *by_user: it was paused before. */
 int sfh_virt_let_run(struct sfh_virt *v, const char *uuid, bool *ret, bool *by_user,
 		     struct sfh_error *err);
 int sfh_virt_stand_still(struct sfh_virt *v, const char *uuid, struct sfh_error *err);
-/* Whether libvirt migrates, saves, dumps or snapshots it right now. */
-int sfh_virt_is_leaving(struct sfh_virt *v, const char *uuid, bool *ret, struct sfh_error *err);
 /* QEMU took the VF from the guest for a snapshot: makes it plug that in again, which
  * it only does when a migration fails. So one fails. */
 int sfh_virt_replug(struct sfh_virt *v, const char *uuid, struct sfh_error *err);
-/* Ends the migration, save or dump that libvirt runs for it. */
-int sfh_virt_abort(struct sfh_virt *v, const char *uuid, struct sfh_error *err);
-int sfh_virt_reset(struct sfh_virt *v, const char *uuid, struct sfh_error *err);
-/* Live, peer to peer. Returns when it is over. */
-enum { SFH_MIGRATE_PERSISTENT = 1 << 0, SFH_MIGRATE_UNDEFINE_SOURCE = 1 << 1 };
-int sfh_virt_migrate(struct sfh_virt *v, const char *uuid, const char *uri, unsigned flags,
-		     struct sfh_error *err);
 
 #endif
