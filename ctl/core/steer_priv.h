@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Shared by steer.c (pins, programs), steer_port.c (devices), steer_xdp.c (XDP on
- * a PF) and steer_pair.c (pairs); for nobody else. */
+/* Shared by steer.c (pins, programs), steer_port.c (devices), steer_xdp.c (XDP on a
+ * PF), steer_pair.c (pairs), steer_slot.c (what they share), steer_fast.c (the short
+ * way's table) and steer_view.c (what is to be seen of them); for nobody else. */
 #ifndef SFHYBRID_CORE_STEER_PRIV_H
 #define SFHYBRID_CORE_STEER_PRIV_H
 
 #include "ctl/core/steer.h"
 
+#include <bpf/bpf.h>
+#include <errno.h>
 #include <string.h>
 
 /* X(identifier, name, one entry per pair?) */
@@ -70,14 +73,26 @@ struct sfh_steer {
 	void *cb_ctx;
 };
 
-/* steer_pair.c: counts what is staged, notes the slots and writes sfh_macs anew. */
-int sfh_steer_recall_pairs(struct sfh_steer *s);
-/* An event says that the guest's first frame armed the pair: the programs need not
- * compare generations any more. */
-void sfh_steer_settle(struct sfh_steer *s, const struct sfh_event *ev);
-/* Every write to sfh_guests; keeps sfh_fast in step. */
-int sfh_steer_put_guest(struct sfh_steer *s, const struct sfh_guest_key *key,
-			const struct sfh_guest *g);
+/* One entry of one of our maps; 0 or the kernel's negative errno. */
+static inline int sfh_map_get(const struct sfh_steer *s, enum sfh_map map, const void *key,
+			      void *value)
+{
+	return bpf_map_lookup_elem(s->map[map], key, value) < 0 ? -errno : 0;
+}
+
+static inline int sfh_map_put(const struct sfh_steer *s, enum sfh_map map, const void *key,
+			      const void *value)
+{
+	return bpf_map_update_elem(s->map[map], key, value, BPF_ANY) < 0 ? -errno : 0;
+}
+
+/* What is not there is no failure. */
+static inline int sfh_map_forget(const struct sfh_steer *s, enum sfh_map map, const void *key)
+{
+	return bpf_map_delete_elem(s->map[map], key) < 0 && errno != ENOENT ? -errno : 0;
+}
+
+/* --- steer.c ----------------------------------------------------------------------- */
 int sfh_steer_writable(const struct sfh_steer *s, struct sfh_error *err);
 /* The last warning libbpf gave in this thread since the previous call, without
  * newline; "" if none. Valid until the next libbpf call. */
@@ -87,6 +102,30 @@ const char *sfh_steer_libbpf_says(void);
 int sfh_steer_lend_maps(struct sfh_steer *s, struct bpf_object *obj);
 /* "eth0" or "ifindex 7" if it has gone. */
 const char *sfh_steer_ifname(uint32_t ifindex, char buf[32]);
+
+/* --- steer_pair.c ------------------------------------------------------------------ */
+/* An event says that the guest's first frame armed the pair: the programs need not
+ * compare generations any more. */
+void sfh_steer_settle(struct sfh_steer *s, const struct sfh_event *ev);
+/* Every write to sfh_guests; keeps sfh_fast in step. */
+int sfh_steer_put_guest(struct sfh_steer *s, const struct sfh_guest_key *key,
+			const struct sfh_guest *g);
+/* Both of the pair's entries; -ENOENT if not staged. */
+int sfh_steer_read_pair(const struct sfh_steer *s, const struct sfh_guest_key *key,
+			struct sfh_guest *g, struct sfh_guest_state *st);
+/* Whether it acts, by a user's word or by the guest's first frame. */
+bool sfh_steer_armed(const struct sfh_guest *g, const struct sfh_guest_state *st);
+
+/* --- steer_slot.c ------------------------------------------------------------------ */
+/* Counts what is staged, notes the slots and writes sfh_macs anew. */
+int sfh_steer_recall_pairs(struct sfh_steer *s);
+/* One pair more, or less, has this address. */
+void sfh_steer_mac_used(struct sfh_steer *s, const uint8_t *mac);
+void sfh_steer_mac_unused(struct sfh_steer *s, const uint8_t *mac);
+/* A slot, put back to zero; -E2BIG if there is none. May wait some 10 ms for the
+ * programs that run. */
+int sfh_steer_slot_take(struct sfh_steer *s, uint32_t *ret);
+void sfh_steer_slot_give(struct sfh_steer *s, uint32_t slot);
 
 /* --- steer_fast.c ------------------------------------------------------------------ */
 /* Maps sfh_fast; a writer's takes out what a process that died may have left. */
