@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What the unit tests share: a directory tree that stands for sysfs, and a host
- * (kernel, hypervisor, clock, listener) that records what the engine does to it,
+/* A host (kernel, hypervisor, clock, listener) that records what the engine does to it,
  * fails on request, and keeps state that can be asserted. */
 #ifndef SFHYBRID_TESTS_FAKES_H
 #define SFHYBRID_TESTS_FAKES_H
@@ -11,18 +10,6 @@
 #include "ctl/engine/filter.h"
 #include "ctl/engine/warm.h"
 
-/* --- files --------------------------------------------------------------------------- */
-/* A fresh directory; removed by tree_done(). */
-void tree_init(char dir[64]);
-void tree_done(const char *dir);
-/* Writes below dir, making the folders on the way. */
-void tree_write(const char *dir, const char *path, const char *text);
-void tree_link(const char *dir, const char *path, const char *target);
-void tree_mkdir(const char *dir, const char *path);
-/* What a file holds; "(none)" if it is not there. Valid until the fourth next call. */
-const char *tree_read(const char *dir, const char *path);
-
-/* --- the fake host ---------------------------------------------------------------------- */
 #define FAKE_PFS 2
 #define FAKE_VFS 8
 #define FAKE_ENTRIES 16

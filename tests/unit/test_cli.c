@@ -17,6 +17,7 @@
 #include "ctl/core/env.h"
 #include "sfhybrid/version.h"
 #include "tests/unit/fakes.h"
+#include "tests/unit/tree.h"
 
 #ifndef SFH_TEST_BUILD
 #define SFH_TEST_BUILD "build"

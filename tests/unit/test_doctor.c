@@ -12,6 +12,7 @@
 #include "ctl/core/doctor.h"
 #include "ctl/core/ledger.h"
 #include "tests/unit/fakes.h"
+#include "tests/unit/tree.h"
 
 #define HOOK "etc/libvirt/hooks/qemu.d/50-sfhybrid"
 #define PF "sys/bus/pci/devices/0000:01:00.0"

@@ -2,7 +2,7 @@
 /* The engine's networks and its list of pairs. */
 #include <string.h>
 
-#include "tests/unit/fakes.c" /* once in the binary: unit.mk builds test_*.c only */
+#include "tests/unit/fakes.h"
 
 static struct fake *f;
 

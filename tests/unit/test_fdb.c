@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "tests/unit/fakes.h"
+#include "tests/unit/tree.h"
 
 #define PF 7
 

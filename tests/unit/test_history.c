@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "tests/unit/fakes.h"
+#include "tests/unit/tree.h"
 
 static char dir[64], path[128];
 static struct sfh_history *h;

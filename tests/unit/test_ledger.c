@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 
 #include "tests/unit/fakes.h"
+#include "tests/unit/tree.h"
 
 static char dir[64], path[128];
 static struct sfh_ledger *l;

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "ctl/core/memory.h"
-#include "tests/unit/fakes.h"
+#include "tests/unit/tree.h"
 
 #define GIB_KIB (1024 * 1024)
 

@@ -15,7 +15,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "tests/unit/world.c" /* once in the binary */
+#include "tests/unit/world.h"
 
 #define EPISODE 500
 

@@ -12,7 +12,7 @@
 #include <string.h>
 
 #include "ctl/core/portprofile.h"
-#include "tests/unit/fakes.h"
+#include "tests/unit/tree.h"
 
 #define MAX_ATTRS 8
 

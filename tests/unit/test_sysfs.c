@@ -3,6 +3,7 @@
  * files: each keeps the last thing written to it. */
 #include "ctl/core/sysfs.h"
 
+#include <criterion/criterion.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -10,7 +11,7 @@
 #include <sys/inotify.h>
 #include <sys/stat.h>
 
-#include "tests/unit/fakes.h"
+#include "tests/unit/tree.h"
 
 #define PF   "bus/pci/devices/0000:04:00.0/"
 #define VF0  "bus/pci/devices/0000:04:10.0/"

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-# Every tests/unit/test_*.c becomes part of one Criterion binary. What is tested
-# lies in the two libraries, or is listed in UNIT_EXTRA.
-UNIT_SRC   := $(wildcard tests/unit/test_*.c)
+# Every tests/unit/*.c becomes part of one Criterion binary: test_*.c, and what they
+# stand on. What is tested lies in the two libraries, or is listed in UNIT_EXTRA.
+UNIT_SRC   := $(wildcard tests/unit/*.c)
 UNIT_OBJ   := $(UNIT_SRC:%.c=$(B)/obj/%.o)
 UNIT_EXTRA := $(B)/obj/libvirt-glue/hook/answer.o $(B)/obj/bench/prober_analyse.o $(B)/obj/bench/datapath/stats.o \
               $(addprefix $(B)/obj/bench/failover/,frames.o guestclock.o)

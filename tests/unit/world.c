@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* #included once, by test_model.c, as fakes.c is by test_engine.c. */
 #include "tests/unit/world.h"
 
 #include <sqlite3.h>
