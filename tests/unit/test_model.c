@@ -6,7 +6,7 @@
  *	SFH_MODEL_SEED=N  another sequence (the default is the same every time)
  *	SFH_MODEL_OPS=N   how many
  *	SFH_MODEL_TRACE=1 tells what comes of each operation of the shortest sequence
- *	SFH_MODEL_STRICT=1 also asserts what is known not to hold yet (world.c, check_pair())
+ *	SFH_MODEL_STRICT=1 also asserts what is known not to hold yet (world_check.c, check_pair())
  * Seeds that found something: 3 (a MAC zeroed for ever by a restart), 4 (a VF leased
  * twice), 5 (an ejected VF proven for ever), 6 (a lease taken over on another PF),
  * 7 (a VLAN kept by an undo that was refused). */
