@@ -17,7 +17,8 @@
 #define DP_MAX_ROUNDS	 100
 
 enum dp_sink { DP_SINK_PF, DP_SINK_VETH, DP_SINK_TAP, DP_SINK_MACVTAP };
-enum dp_way { DP_DROP, DP_BRIDGE, DP_MACVTAP, DP_CEILING, DP_OURS };
+/* DP_HOOKS: macvtap with programs at our hooks that do nothing. */
+enum dp_way { DP_DROP, DP_BRIDGE, DP_MACVTAP, DP_HOOKS, DP_CEILING, DP_OURS };
 
 struct dp_plan {
 	const char *name;

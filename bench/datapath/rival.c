@@ -44,6 +44,7 @@ const struct dp_plan dp_plans[] = {
 	{ "tap-ceiling", "XDP redirect, no lookup", DP_SINK_TAP, DP_CEILING, 1, 1, false },
 	{ "tap-ours", "sfhybrid", DP_SINK_TAP, DP_OURS, 1, 1, false },
 	{ "macvtap-bare", "macvtap", DP_SINK_MACVTAP, DP_MACVTAP, 1, 1, false },
+	{ "macvtap-hooks", "macvtap, empty programs at our hooks", DP_SINK_MACVTAP, DP_HOOKS, 1, 1, false },
 	{ "macvtap-ours", "sfhybrid on macvtap", DP_SINK_MACVTAP, DP_OURS, 1, 1, false },
 };
 const size_t dp_plan_count = SFH_ARRAY_SIZE(dp_plans);
@@ -331,6 +332,24 @@ static int way_ours(struct dp_rival *r, struct sfh_error *err)
 	return rc;
 }
 
+/* What it costs that there are programs at all, at the hooks where ours are for a macvtap. */
+static int way_hooks(struct dp_rival *r, struct sfh_error *err)
+{
+	const uint32_t at[] = { r->pf, index_of("sink", 0) };
+
+	for (size_t i = 0; i < SFH_ARRAY_SIZE(at); i++) {
+		LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = (int)at[i], .attach_point = BPF_TC_INGRESS);
+		LIBBPF_OPTS(bpf_tc_opts, opts, .prog_fd = bpf_program__fd(r->bpf->progs.dp_pass_tc));
+		int rc = bpf_tc_hook_create(&hook);
+
+		if (rc == 0)
+			rc = bpf_tc_attach(&hook, &opts);
+		if (rc < 0)
+			return sfh_err(err, rc, "cannot attach dp_pass_tc: %s", strerror(-rc));
+	}
+	return 0;
+}
+
 static int make_way(struct dp_rival *r, struct sfh_error *err)
 {
 	switch (r->plan->way) {
@@ -342,6 +361,8 @@ static int make_way(struct dp_rival *r, struct sfh_error *err)
 		return way_ceiling(r, err);
 	case DP_OURS:
 		return way_ours(r, err);
+	case DP_HOOKS:
+		return way_hooks(r, err);
 	case DP_MACVTAP:
 		break; /* the sink is the way */
 	}
