@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # The measurement of a switch and of a migration against every rival.
-FAILOVER_BINS := $(B)/sfh-duplex $(B)/sfh-figures $(B)/sfh-echo
+FAILOVER_BINS := $(B)/sfh-duplex $(B)/sfh-figures $(B)/sfh-echo $(B)/sfh-vcpu
 BENCH_BINS += $(FAILOVER_BINS)
 
 all: $(FAILOVER_BINS)
@@ -11,6 +11,11 @@ $(B)/sfh-duplex: $(B)/obj/bench/failover/duplex.o
 
 # Static: a guest of the lab has no libraries.
 $(B)/sfh-echo: $(B)/obj/bench/failover/echo.o
+	$(call say,LD,$@)
+	$(Q)$(CC) $(LDFLAGS) -static -o $@ $^
+
+# Static: a host of the lab has another libc.
+$(B)/sfh-vcpu: $(B)/obj/bench/failover/vcpu.o
 	$(call say,LD,$@)
 	$(Q)$(CC) $(LDFLAGS) -static -o $@ $^
 

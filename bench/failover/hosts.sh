@@ -60,3 +60,25 @@ events() {
 		jq -Rc --arg host "$1" --argjson from "$3" 'split(" ") as $w | select(($w[1] | tonumber) / 1e9 > $from - 60) |
 			{$host, event: $w[0], t_ns: $w[1], data: (($w[2:] | join(" ")) | try fromjson catch null)}'
 }
+
+# vcpus_watch DOM: from now on, on each host.
+vcpus_watch() {
+	local host
+	((WATCH_MS > 0)) || return 0
+	for host in "${HOSTS[@]}"; do
+		lab exec "$host" sh -c 'cat >/tmp/sfh-vcpu; chmod +x /tmp/sfh-vcpu
+			mountpoint -q /sys/kernel/debug || mount -t debugfs debugfs /sys/kernel/debug' <"$REPO/build/sfh-vcpu"
+		# shellcheck disable=SC2016 # for the host's shell
+		on "$host" sh -c 'setsid /tmp/sfh-vcpu "$1" "$2" </dev/null >/tmp/vcpus.log 2>&1 & echo $! >/tmp/vcpus.pid' - "$1" "$WATCH_MS"
+	done
+}
+
+# vcpus_watched DIR: ends that, and keeps what was seen.
+vcpus_watched() {
+	local host
+	((WATCH_MS > 0)) || return 0
+	for host in "${HOSTS[@]}"; do
+		# shellcheck disable=SC2016 # for the host's shell
+		on "$host" sh -c 'kill "$(cat /tmp/vcpus.pid)"; while kill -0 "$(cat /tmp/vcpus.pid)" 2>/dev/null; do usleep 10000; done; cat /tmp/vcpus.log' >"$1/vcpus-$host.log"
+	done
+}

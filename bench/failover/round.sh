@@ -84,6 +84,7 @@ measure_round() { # CASE ROUND
 	mkdir -p "$dir"
 	MARKS=()
 	guest_wake "$case"
+	vcpus_watch "$dom"
 	before=$(clocks)
 	prober_start "$(ip_of "$case")" "$dir/frames.log" "$INTERVAL_US"
 	sleep 1
@@ -117,6 +118,7 @@ measure_round() { # CASE ROUND
 		end=$(now_ns)
 	fi
 	prober_stop
+	vcpus_watched "$dir"
 	after=$(clocks)
 	guest_rest "$case"
 	meta "$dir/meta.json" "$case" "$round" "$from" "$to" "$begin" "$end" "$before" "$after" "$dom"
@@ -138,6 +140,7 @@ measure_switches() {
 		if ((n % 5 == 1)); then
 			dir=$OUT/switches-$((n / 5 + 1))
 			mkdir -p "$dir"
+			vcpus_watch "$dom"
 			before=$(clocks)
 			prober_start "$(ip_of sfhybrid)" "$dir/frames.log" "$INTERVAL_US"
 			sleep 2
@@ -146,6 +149,7 @@ measure_switches() {
 		measure_switch "$dir" "$host" "$dom" accelerate to-vf "$n"
 		if ((n % 5 == 0 || n == SWITCHES)); then
 			prober_stop
+			vcpus_watched "$dir"
 			after=$(clocks)
 			switches_close "$dir" "$dom" "$before" "$after"
 		fi

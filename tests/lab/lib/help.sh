@@ -16,6 +16,7 @@ usage_table() {
 	pf|HOST [N]|the name of HOST's PF number N (0)
 	install|[HOST]|put the built tree into running hosts again and restart the agent
 	console|[-f] HOST|HOST's console; -f: follow
+	resets|HOST|what the emulator tells of each reset of a CPU; "Triple fault": HOST's own kernel did it
 	link|HOST N up|down|plug or pull the cable of HOST's PF number N
 	reset|HOST|reset HOST as a power cut would, and wait until it is ready again
 	qmp|HOST JSON|send one QMP command to HOST's QEMU and print the answer

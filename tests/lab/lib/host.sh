@@ -75,6 +75,7 @@ host_start() {
 	args+=(-name "$LAB-$host" -machine q35,kernel-irqchip=split,memory-backend=ram -smp 2 -m "$MEMORY"
 		-object "memory-backend-ram,id=ram,size=${MEMORY}M,prealloc=on,prealloc-threads=2"
 		-nodefaults -display none -rtc base=utc -chardev "file,id=console,path=$host.console,append=on" -serial chardev:console
+		-d cpu_reset -D "$host.cpu.log"
 		-qmp "tcp:127.0.0.1:$(qmp_port "$host"),server=on,wait=off"
 		-device intel-iommu,intremap=on,caching-mode=on
 		-device virtio-rng-pci

@@ -291,6 +291,11 @@ verb_console() {
 	exec tail -n +1 $follow "$RUN/$1.console"
 }
 
+verb_resets() {
+	host_check "${1-}"
+	exec cat "$RUN/$1.cpu.log"
+}
+
 verb_clean() {
 	no_args "$@"
 	[[ -z $(labs_up) ]] || die "labs are up: $(labs_up | paste -sd ' ')"
