@@ -409,17 +409,25 @@ static char *numbered(const char *adopted, const char *index, const char *more)
 
 Test(unadopt, a_port_in_use_stays)
 {
-	_cleanup_free_ char *xml = load_data("q35-inactive.xml"), *once = NULL, *used = NULL,
-			    *free_one = NULL, *back = NULL, *back2 = NULL;
+	/* With another port free, and without. */
+	static const char *const files[] = { "q35-two-nics.xml", "q35-inactive.xml" };
+	_cleanup_free_ char *xml = load_data("q35-inactive.xml"), *once = NULL, *free_one = NULL,
+			    *back2 = NULL;
 	struct sfh_adoption info;
 
+	for (size_t i = 0; i < SFH_ARRAY_SIZE(files); i++) {
+		_cleanup_free_ char *before = load_data(files[i]), *adopted = NULL, *used = NULL,
+				    *back = NULL;
+
+		adopted = adopt(before, &info);
+		used = numbered(adopted, "7",
+				"<watchdog model='i6300esb'><address type='pci' domain='0x0000' bus='0x07' "
+				"slot='0x01' function='0x0'/></watchdog></devices>");
+		back = unadopt(used, hybrid, &info);
+		cr_assert_eq(info.ports_removed, 0, "%s", files[i]);
+		assert_xpath(back, "count(//controller/alias[@name='ua-sfp-1'])", "1");
+	}
 	once = adopt(xml, &info);
-	used = numbered(once, "7",
-			"<watchdog model='i6300esb'><address type='pci' domain='0x0000' bus='0x07' "
-			"slot='0x01' function='0x0'/></watchdog></devices>");
-	back = unadopt(used, hybrid, &info);
-	cr_assert_eq(info.ports_removed, 0);
-	assert_xpath(back, "count(//controller/alias[@name='ua-sfp-1'])", "1");
 	free_one = numbered(once, "7", "</devices>");
 	back2 = unadopt(free_one, hybrid, &info);
 	cr_assert_eq(info.ports_removed, 1);
