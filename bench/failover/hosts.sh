@@ -79,6 +79,6 @@ vcpus_watched() {
 	((WATCH_MS > 0)) || return 0
 	for host in "${HOSTS[@]}"; do
 		# shellcheck disable=SC2016 # for the host's shell
-		on "$host" sh -c 'kill "$(cat /tmp/vcpus.pid)"; while kill -0 "$(cat /tmp/vcpus.pid)" 2>/dev/null; do usleep 10000; done; cat /tmp/vcpus.log' >"$1/vcpus-$host.log"
+		on "$host" sh -c 'kill "$(cat /tmp/vcpus.pid)"; while kill -0 "$(cat /tmp/vcpus.pid)" 2>/dev/null; do sleep 0.1; done; cat /tmp/vcpus.log' >"$1/vcpus-$host.log"
 	done
 }

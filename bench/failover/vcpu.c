@@ -25,12 +25,13 @@
 static const char *const kvm_files[] = { "pf_fixed", "exits", "mmio_exits", "io_exits" };
 #define KVM_FILES (sizeof(kvm_files) / sizeof(kvm_files[0]))
 
-/* Open files of a QEMU; -1: not there. */
+/* Of a QEMU: open files, -1: not there; and KVM's directory, whose files can be read
+ * once after each open(). */
 struct qemu {
 	int vcpu[MAX_VCPUS];
 	size_t vcpus;
 	int main;
-	int kvm[KVM_FILES];
+	char kvm[80]; /* "": not there */
 };
 
 struct sample {
@@ -59,11 +60,14 @@ static bool read_text(int fd, char *buf, size_t size)
 static bool read_path(const char *path, char *buf, size_t size)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	bool ok = read_text(fd, buf, size);
+	ssize_t n = fd < 0 ? -1 : read(fd, buf, size - 1); /* debugfs knows no pread() */
 
 	if (fd >= 0)
 		(void)close(fd);
-	return ok;
+	if (n <= 0)
+		return false;
+	buf[n] = 0;
+	return true;
 }
 
 /* libvirt starts a guest's QEMU with "-name guest=DOMAIN,...". */
@@ -148,31 +152,18 @@ static void match_kvm(const char *name, void *arg)
 	struct search *s = arg;
 	size_t len = strlen(s->pid);
 
-	if (strncmp(name, s->pid, len) != 0 || name[len] != '-')
-		return;
-	for (size_t i = 0; i < KVM_FILES; i++) {
-		char path[128];
-
-		(void)snprintf(path, sizeof(path), "/sys/kernel/debug/kvm/%.40s/%s", name,
-			       kvm_files[i]);
-		if (s->qemu->kvm[i] < 0)
-			s->qemu->kvm[i] = open(path, O_RDONLY | O_CLOEXEC);
-	}
+	if (strncmp(name, s->pid, len) == 0 && name[len] == '-')
+		(void)snprintf(s->qemu->kvm, sizeof(s->qemu->kvm), "/sys/kernel/debug/kvm/%.40s",
+			       name);
 }
 
 static void qemu_close(struct qemu *q)
 {
 	for (size_t i = 0; i < q->vcpus; i++)
 		(void)close(q->vcpu[i]);
-	for (size_t i = 0; i < KVM_FILES; i++)
-		if (q->kvm[i] >= 0)
-			(void)close(q->kvm[i]);
 	if (q->main >= 0)
 		(void)close(q->main);
-	q->vcpus = 0;
-	q->main = -1;
-	for (size_t i = 0; i < KVM_FILES; i++)
-		q->kvm[i] = -1;
+	*q = (struct qemu){ .main = -1 };
 }
 
 /* Once its vCPUs are there. */
@@ -188,7 +179,7 @@ static bool qemu_open(struct qemu *q, const char *domain)
 	each_number(path, match_vcpu, &s);
 	q->main = open_schedstat(s.pid, s.pid);
 	each_number("/sys/kernel/debug/kvm", match_kvm, &s);
-	if (q->vcpus && q->main >= 0 && q->kvm[KVM_FILES - 1] >= 0)
+	if (q->vcpus && q->main >= 0 && q->kvm[0])
 		return true;
 	qemu_close(q);
 	return false;
@@ -208,7 +199,7 @@ static bool add_schedstat(int fd, uint64_t *ran, uint64_t *waited)
 static bool take(const struct qemu *q, struct sample *s)
 {
 	uint64_t ignored = 0;
-	char text[32];
+	char path[128], text[32];
 
 	memset(s, 0, sizeof(*s));
 	for (size_t i = 0; i < q->vcpus; i++)
@@ -217,7 +208,8 @@ static bool take(const struct qemu *q, struct sample *s)
 	if (!add_schedstat(q->main, &s->qemu, &ignored))
 		return false;
 	for (size_t i = 0; i < KVM_FILES; i++) {
-		if (!read_text(q->kvm[i], text, sizeof(text)))
+		(void)snprintf(path, sizeof(path), "%s/%s", q->kvm, kvm_files[i]);
+		if (!read_path(path, text, sizeof(text)))
 			return false;
 		s->kvm[i] = strtoull(text, NULL, 10);
 	}
@@ -242,7 +234,7 @@ int main(int argc, char **argv)
 	long ms = argc == 3 ? strtol(argv[2], NULL, 10) : 0;
 	struct itimerspec when = { .it_interval = { ms / 1000, ms % 1000 * 1000000 } };
 	int timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC);
-	struct qemu q = { .main = -1, .kvm = { -1, -1, -1, -1 } };
+	struct qemu q = { .main = -1 };
 	struct sample was, is;
 	bool is_open = false;
 	uint64_t ticks;
