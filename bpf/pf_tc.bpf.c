@@ -63,9 +63,12 @@ static __noinline int sfh_tc_full(struct __sk_buff *skb)
 {
 	__u32 ifindex = skb->ifindex;
 	struct sfh_spread_to to = { .skb = skb, .pf_ifindex = ifindex };
+	bool released = skb->mark == SFH_MARK_RELEASED;
 	struct sfh_decision d = {};
 	struct sfh_frame f;
 
+	if (released)
+		skb->mark = 0;
 	if (sfh_skb_parse(skb, &f) != SFH_PARSED)
 		return SFH_TC_PASS;
 	if (f.proto == SFH_PROBE_PROTO) {
@@ -89,9 +92,13 @@ static __noinline int sfh_tc_full(struct __sk_buff *skb)
 		sfh_account_drop(&d);
 		return SFH_TC_DROP;
 	}
-	sfh_tc_count(skb, d.guest->slot);
-	if (d.verdict == SFH_REDIRECT)
+	if (d.verdict == SFH_BACKLOG && !released) {
+		skb->mark = SFH_MARK_BACKLOG;
 		return (int)bpf_redirect(d.ifindex, 0);
+	}
+	sfh_tc_count(skb, d.guest->slot);
+	if (d.guest->standby_kind == SFH_STANDBY_TAP)
+		return (int)bpf_redirect(d.guest->standby_ifindex, 0);
 	return SFH_TC_PASS;
 }
 
@@ -105,6 +112,8 @@ int sfh_pf_tc(struct __sk_buff *skb)
 	/* From macvtap to macvtap: never was on the wire. */
 	if (skb->mark == SFH_MARK_LOCAL)
 		return SFH_TC_PASS;
+	if (skb->mark == SFH_MARK_RELEASED)
+		return sfh_tc_full(skb);
 	if (sfh_skb_parse(skb, &f) != SFH_PARSED)
 		return SFH_TC_PASS;
 	found = sfh_fast_look(&f, skb->ifindex, &hit);

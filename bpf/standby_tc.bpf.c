@@ -88,11 +88,42 @@ static __always_inline void sfh_first_frame(struct sfh_guest *guest, struct sfh_
 	bpf_ringbuf_submit(ev, 0);
 }
 
-static __always_inline bool sfh_is_probe_answer(__u64 dst)
+static __always_inline bool sfh_is_to(__u64 dst, const __u8 *mac)
 {
-	const __u8 mac[6] = SFH_PROBE_MAC;
-
 	return dst == sfh_mac_word(mac);
+}
+
+/* An ARP reply or a neighbour advertisement. A guest that has heard a neighbour
+ * solicitation also asks, seconds later, whether who sent it is still there. */
+static __noinline bool sfh_answers(struct __sk_buff *skb, __u16 proto, __u32 l3)
+{
+	__u8 b[2];
+
+	if (proto == SFH_ETH_P_ARP)
+		return !bpf_skb_load_bytes(skb, l3 + 6, b, 2) && sfh_be16(b) == 2;
+	return proto == SFH_ETH_P_IPV6 && !bpf_skb_load_bytes(skb, l3 + 6, b, 1) &&
+	       b[0] == 58 /* ICMPv6 */ && !bpf_skb_load_bytes(skb, l3 + 40, b, 1) && b[0] == 136;
+}
+
+/* The guest answered what came on this leg: it listens here. */
+static __always_inline void sfh_listens(const struct sfh_guest *guest, struct sfh_guest_state *state,
+					const struct sfh_guest_key *pair, __u32 ifindex, __u64 now)
+{
+	__u32 generation = guest->generation;
+	__u32 old = *(volatile __u32 *)&state->listens_generation;
+	struct sfh_event *ev;
+
+	if (old == generation)
+		return;
+	ev = sfh_event_reserve(SFH_EVENT_LISTENS, pair, ifindex, now);
+	if (!ev) /* the next answer tries again */
+		return;
+	if (__sync_val_compare_and_swap(&state->listens_generation, old, generation) != old) {
+		bpf_ringbuf_discard(ev, 0);
+		return;
+	}
+	ev->generation = generation;
+	bpf_ringbuf_submit(ev, 0);
 }
 
 /* Whether `dst` is a guest of this PF and VLAN that is on its VF leg: staged, neither
@@ -173,8 +204,14 @@ int sfh_from_guest(struct __sk_buff *skb)
 		sfh_meter_from_guest(guest, now);
 		if (parsed == SFH_PARSED)
 			sfh_learn_ip4(skb, &f, state);
-		if (sfh_is_probe_answer(f.dst)) {
-			sfh_prove(guest, &pair, ifindex);
+		if (sfh_is_to(f.dst, (const __u8[])SFH_PROBE_MAC)) {
+			if (parsed == SFH_PARSED && sfh_answers(skb, f.proto, f.l3))
+				sfh_prove(guest, &pair, ifindex);
+			return sfh_drop(SFH_DROP_PROBE_ANSWER, NULL, skb);
+		}
+		if (sfh_is_to(f.dst, (const __u8[])SFH_ASK_MAC)) {
+			if (parsed == SFH_PARSED && sfh_answers(skb, f.proto, f.l3))
+				sfh_listens(guest, state, &pair, ifindex, now);
 			return sfh_drop(SFH_DROP_PROBE_ANSWER, NULL, skb);
 		}
 	}

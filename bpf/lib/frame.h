@@ -10,6 +10,7 @@
 #define SFH_VLAN_HLEN	4
 #define SFH_ETH_P_IP	0x0800
 #define SFH_ETH_P_ARP	0x0806
+#define SFH_ETH_P_IPV6	0x86dd
 #define SFH_ETH_P_8021Q 0x8100
 #define SFH_ETH_P_8021AD 0x88a8
 #define SFH_VID_MASK	0x0fff

@@ -20,6 +20,7 @@ enum sfh_verdict {
 	SFH_REDIRECT = 2, /* out of .ifindex */
 	SFH_MACVLAN = 3,  /* for an armed pair on a macvtap: count, then pass */
 	SFH_SPREAD = 4,	  /* of a guest on its VF for everybody: a copy for each macvtap, then pass */
+	SFH_BACKLOG = 5,  /* out of .ifindex, the agent's: the pair's guest does not listen yet */
 };
 
 struct sfh_decision {
@@ -55,6 +56,17 @@ static __always_inline bool sfh_maybe_ours(const struct sfh_macs *macs, __u64 ma
 	__u32 bit = sfh_mac_bit(mac) % SFH_MACS_BITS;
 
 	return macs->bits[bit / 64] & 1ull << bit % 64;
+}
+
+/* Whether the guest, which sends on this leg, may not receive on it yet. The agent says
+ * when it does; should it have died, the time does. */
+static __always_inline bool sfh_is_deaf(const struct sfh_guest *guest,
+					const struct sfh_guest_key *key)
+{
+	const struct sfh_guest_state *state = bpf_map_lookup_elem(&sfh_state, key);
+
+	return state && state->seen_generation == guest->generation &&
+	       bpf_ktime_get_ns() - state->first_frame_ns < SFH_BACKLOG_NS;
 }
 
 static __always_inline void sfh_decide(const struct sfh_frame *f, __u32 pf_ifindex,
@@ -118,6 +130,11 @@ static __always_inline void sfh_decide(const struct sfh_frame *f, __u32 pf_ifind
 	if (!guest || !sfh_tag_fits(guest, f) || !sfh_guest_armed(guest, &key))
 		return;
 	d->guest = guest;
+	if (guest->backlog_ifindex && sfh_is_deaf(guest, &key)) {
+		d->ifindex = guest->backlog_ifindex;
+		d->verdict = SFH_BACKLOG;
+		return;
+	}
 	d->ifindex = guest->standby_ifindex;
 	if (guest->standby_kind == SFH_STANDBY_TAP && d->ifindex)
 		d->verdict = SFH_REDIRECT;

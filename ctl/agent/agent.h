@@ -61,6 +61,9 @@ struct sfh_agent {
 	pthread_mutex_t steer_lock;
 	sd_event_source *steer_source;
 	struct sfh_warmer *warmer; /* warm.c; loop only */
+	struct sfh_inject *inject; /* loop only; opened by who needs it first */
+	struct sfh_backlogs *backlogs; /* backlog.c; loop only */
+	sd_event_source *backlog_source;
 
 	pthread_mutex_t network_lock; /* one up or down at a time */
 	/* Replaced when libvirtd comes back; workers hold the lock while they use it. */
@@ -94,6 +97,17 @@ int sfh_agent_steer_open(struct sfh_agent *a, struct sfh_error *err);
 int sfh_agent_steer_watch(struct sfh_agent *a);
 /* Loop: the last network went down. */
 void sfh_agent_steer_drop(struct sfh_agent *a);
+
+/* --- backlog.c --------------------------------------------------------------------------- */
+/* The injection device; NULL and a sentence if it cannot be made. */
+struct sfh_inject *sfh_agent_inject(struct sfh_agent *a, struct sfh_error *err);
+/* Before the datapath is closed. */
+void sfh_agent_inject_close(struct sfh_agent *a);
+/* The engine's operations on backlogs. */
+int sfh_agent_backlog(void *ctx, const struct sfh_pair *p, bool on, struct sfh_error *err);
+int sfh_agent_ask_standby(void *ctx, const struct sfh_pair *p);
+/* The entry goes: what waits is for nobody. */
+void sfh_agent_backlog_forget(struct sfh_agent *a, const struct sfh_guest_key *key);
 
 /* --- warm.c ------------------------------------------------------------------------------ */
 /* The engine's operations on standby legs' probes. */

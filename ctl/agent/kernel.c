@@ -247,6 +247,7 @@ static int unstage(void *ctx, const struct sfh_pair *p, struct sfh_error *err)
 	char name[16];
 
 	sfh_warmer_forget(a, &key);
+	sfh_agent_backlog_forget(a, &key);
 	if (p->vlan && p->standby_ifindex && p->kind != SFH_STANDBY_TAP)
 		(void)sfh_nl_link_del(a->nl, vlan_link_name(p, name), NULL);
 	if (p->standby_ifindex)
@@ -302,6 +303,7 @@ static int seen(void *ctx, const struct sfh_pair *p, struct sfh_pair_seen *ret)
 
 	if (r == 0)
 		*ret = (struct sfh_pair_seen){ .first_frame = v.last_frame_ns != 0,
+					       .lately = sfh_now_ns() - v.last_frame_ns < 500000000ull,
 					       .address = v.ip4 != 0 };
 	return r;
 }
@@ -386,6 +388,8 @@ const struct sfh_kernel_ops sfh_agent_kernel_ops = {
 	.can_pin = can_pin,
 	.pf_mtu = pf_mtu,
 	.probe = probe,
+	.backlog = sfh_agent_backlog,
+	.ask_standby = sfh_agent_ask_standby,
 	.warm_begin = sfh_warmer_begin,
 	.warm_send = sfh_warmer_send,
 	.warm_check = sfh_warmer_check,
@@ -431,6 +435,18 @@ static int collect(const struct sfh_event *ev, void *ctx)
 	return c->n == SFH_ARRAY_SIZE(c->events) ? -EAGAIN : 0;
 }
 
+static enum sfh_pair_event engine_event(uint32_t type)
+{
+	switch (type) {
+	case SFH_EVENT_PROOF:
+		return SFH_EV_PROOF;
+	case SFH_EVENT_LISTENS:
+		return SFH_EV_LISTENS;
+	default:
+		return SFH_EV_FIRST_FRAME;
+	}
+}
+
 /* Events are collected first: what the engine does in answer uses the datapath. */
 static int on_steer_events(sd_event_source *source, int fd, uint32_t revents, void *userdata)
 {
@@ -445,10 +461,12 @@ static int on_steer_events(sd_event_source *source, int fd, uint32_t revents, vo
 		struct sfh_pair *p = sfh_engine_pair_by_key(&a->engine, &c.events[i].key);
 
 		if (p)
-			sfh_pair_dispatch(&a->engine, p,
-					  c.events[i].type == SFH_EVENT_PROOF ? SFH_EV_PROOF
-									      : SFH_EV_FIRST_FRAME,
-					  NULL);
+			sfh_agent_log(LOG_DEBUG, "%s: event %u of generation %u, seen on ifindex %u, %llu us ago",
+				      p->domain_name, c.events[i].type, c.events[i].generation,
+				      c.events[i].ifindex,
+				      (unsigned long long)(sfh_now_ns() - c.events[i].ktime_ns) / 1000);
+		if (p)
+			sfh_pair_dispatch(&a->engine, p, engine_event(c.events[i].type), NULL);
 	}
 	sfh_agent_rearm(a);
 	return 0;
@@ -468,6 +486,7 @@ void sfh_agent_steer_drop(struct sfh_agent *a)
 
 	a->steer_source = sd_event_source_disable_unref(a->steer_source);
 	sfh_warmer_close(a);
+	sfh_agent_inject_close(a);
 	(void)pthread_mutex_lock(&a->steer_lock);
 	if (a->steer && sfh_steer_remove_pins(a->steer, &err) < 0)
 		sfh_agent_log(LOG_ERR, "%s", err.text);

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* Probes of the standby legs: the injection device, made with the first probe, and
- * the legs that are probed, found by their steering key. Loop only; the datapath's
+/* Probes of the standby legs: the legs that are probed, found by their steering key. Loop only; the datapath's
  * lock is not taken: it is closed on the loop, and probes touch its maps only. */
 #include <stdio.h>
 #include <string.h>
@@ -32,7 +31,8 @@ static struct sfh_warmer *warmer(struct sfh_agent *a)
 	now = sfh_now_ns();
 	if (now < w->retry_ns)
 		return NULL;
-	if (sfh_warm_open(a->steer, a->env.sysfs, &w->warm, &err) == 0) {
+	if (sfh_agent_inject(a, &err) &&
+	    sfh_warm_open(a->steer, a->inject, a->env.sysfs, &w->warm, &err) == 0) {
 		w->told = false;
 		return w;
 	}
@@ -173,8 +173,6 @@ void sfh_warmer_forget(struct sfh_agent *a, const struct sfh_guest_key *key)
 	if (!a->warmer || !find(a->warmer, key, &at))
 		return;
 	remove_at(a->warmer, at);
-	if (!a->warmer->n) /* no device of ours without a use */
-		sfh_warm_close(&a->warmer->warm);
 }
 
 void sfh_warmer_close(struct sfh_agent *a)

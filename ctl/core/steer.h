@@ -143,6 +143,11 @@ int sfh_steer_disarm(struct sfh_steer *s, const struct sfh_guest_key *key, struc
 /* Disarms a pair whose VF was seen to carry frames: from then on the standby leg passes
  * the guest nothing but probes, until it is armed or told to arm itself. */
 int sfh_steer_on_vf(struct sfh_steer *s, const struct sfh_guest_key *key, struct sfh_error *err);
+/* ifindex not 0: from the frame that arms the pair on, for SFH_BACKLOG_NS, what comes for
+ * it leaves by that device (ctl/core/inject.h). 0, or staging it anew: no longer.
+ * -ENOENT if not staged. */
+int sfh_steer_backlog(struct sfh_steer *s, const struct sfh_guest_key *key, uint32_t ifindex,
+		      struct sfh_error *err);
 /* Forgets the pair and its counters. Not staged is success. */
 int sfh_steer_unstage(struct sfh_steer *s, const struct sfh_guest_key *key, struct sfh_error *err);
 /* on: the next frame of the guest in the parking VLAN gives one SFH_EVENT_PROOF.

@@ -30,7 +30,8 @@ static bool wanted(const struct sfh_guest_key *key, const struct sfh_guest *g,
 	uint64_t until = g->meter_until_ns;
 
 	if (!FAST_USABLE || !g->armed || !g->standby_ifindex ||
-	    g->standby_kind == SFH_STANDBY_NONE || g->flags & SFH_GUEST_ON_VF)
+	    g->standby_kind == SFH_STANDBY_NONE || g->flags & SFH_GUEST_ON_VF ||
+	    g->backlog_ifindex)
 		return false;
 	until = until > UINT64_MAX - round_up ? UINT32_MAX :
 						(until + round_up) >> SFH_FAST_METER_SHIFT;

@@ -311,6 +311,7 @@ int sfh_steer_stage_as(struct sfh_steer *s, const struct sfh_guest_key *key,
 		g = old;
 	g.standby_ifindex = standby_ifindex;
 	g.standby_kind = (uint8_t)kind;
+	g.backlog_ifindex = 0;
 	if (policy || r == -ENOENT) {
 		int bad = apply_policy(&g, key, policy ? policy : &none, err);
 
@@ -419,6 +420,19 @@ int sfh_steer_on_vf(struct sfh_steer *s, const struct sfh_guest_key *key, struct
 	g.arm_on_first_frame = 0;
 	g.flags |= SFH_GUEST_ON_VF;
 	g.generation = next_generation(g.generation);
+	return write_guest(s, key, &g, err);
+}
+
+int sfh_steer_backlog(struct sfh_steer *s, const struct sfh_guest_key *key, uint32_t ifindex,
+		      struct sfh_error *err)
+{
+	struct sfh_guest_state state;
+	struct sfh_guest g;
+	int r = need_pair(s, key, &g, &state, err);
+
+	if (r < 0 || g.backlog_ifindex == ifindex)
+		return r;
+	g.backlog_ifindex = ifindex;
 	return write_guest(s, key, &g, err);
 }
 

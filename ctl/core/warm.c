@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "ctl/core/warm.h"
+#include "ctl/core/inject.h"
 #include "ctl/core/steer_priv.h"
 
 #include <arpa/inet.h>
@@ -8,8 +9,6 @@
 #include <fcntl.h>
 #include <linux/if_ether.h>
 #include <linux/if_link.h>
-#include <linux/if_packet.h>
-#include <linux/if_tun.h>
 #include <linux/rtnetlink.h>
 #include <linux/sockios.h>
 #include <net/if.h>
@@ -19,8 +18,6 @@
 #include <sys/ioctl.h>
 #include <sys/random.h>
 #include <sys/resource.h>
-
-#include "inject_tc.skel.h"
 
 #define FRAME_LEN 64
 /* Unread probes that a tap gets before they become rare: its count does not tell
@@ -43,10 +40,9 @@ struct pf {
 struct sfh_warm {
 	struct sfh_steer *steer;
 	char sysfs[128];
-	int tap_fd, ioctl_fd, nl_fd;
-	uint32_t ifindex; /* of the injection device */
+	const struct sfh_inject *inject;
+	int ioctl_fd, nl_fd;
 	uint64_t token;
-	struct inject_tc *skel;
 	struct pf *pfs;
 };
 
@@ -67,50 +63,6 @@ struct sfh_warm_leg {
 	bool dropped;	 /* the macvtap's queue was full */
 	uint64_t count;	 /* tap: tx_packets, macvtap: rx_dropped; at the last look */
 };
-
-/* --- the injection device ---------------------------------------------------------------- */
-
-static int make_tap(struct sfh_warm *w, struct sfh_error *err)
-{
-	struct ifreq ifr = { .ifr_name = "sfhprobe%d", .ifr_flags = IFF_TAP | IFF_NO_PI };
-
-	w->tap_fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC);
-	if (w->tap_fd < 0 || ioctl(w->tap_fd, TUNSETIFF, &ifr) < 0)
-		return sfh_err(err, -errno, "cannot make the tap that probes enter by: %s",
-			       strerror(errno));
-	w->ifindex = if_nametoindex(ifr.ifr_name);
-	/* Nothing of the host's own has business there. */
-	ifr.ifr_flags = IFF_UP | IFF_NOARP;
-	if (!w->ifindex || ioctl(w->ioctl_fd, SIOCSIFFLAGS, &ifr) < 0)
-		return sfh_err(err, -errno, "cannot set %s up: %s", ifr.ifr_name, strerror(errno));
-	return 0;
-}
-
-static int attach_injector(struct sfh_warm *w, struct sfh_error *err)
-{
-	struct bpf_tc_hook hook;
-	struct bpf_tc_opts opts;
-	int r;
-
-	memset(&hook, 0, sizeof(hook));
-	hook.sz = sizeof(hook);
-	hook.ifindex = (int)w->ifindex;
-	hook.attach_point = BPF_TC_INGRESS | BPF_TC_EGRESS;
-	(void)sfh_steer_libbpf_says();
-	w->skel = inject_tc__open_and_load();
-	r = w->skel ? bpf_tc_hook_create(&hook) : -errno;
-	if (r == 0) {
-		memset(&opts, 0, sizeof(opts));
-		opts.sz = sizeof(opts);
-		opts.prog_fd = bpf_program__fd(w->skel->progs.sfh_inject);
-		hook.attach_point = BPF_TC_EGRESS;
-		r = bpf_tc_attach(&hook, &opts);
-	}
-	if (r < 0)
-		return sfh_err(err, r, "cannot attach the program that probes enter by: %s %s",
-			       strerror(-r), sfh_steer_libbpf_says());
-	return 0;
-}
 
 /* What was recorded on the wire while a program was missing is worth nothing. */
 static int new_token(struct sfh_warm *w)
@@ -139,8 +91,8 @@ static void want_descriptors(void)
 	}
 }
 
-int sfh_warm_open(struct sfh_steer *s, const char *sysfs, struct sfh_warm **ret,
-		  struct sfh_error *err)
+int sfh_warm_open(struct sfh_steer *s, const struct sfh_inject *inject, const char *sysfs,
+		  struct sfh_warm **ret, struct sfh_error *err)
 {
 	_cleanup_(sfh_warm_close) struct sfh_warm *w = calloc(1, sizeof(*w));
 	int r = sfh_steer_writable(s, err);
@@ -148,7 +100,8 @@ int sfh_warm_open(struct sfh_steer *s, const char *sysfs, struct sfh_warm **ret,
 	if (!w)
 		return -ENOMEM;
 	w->steer = s;
-	w->tap_fd = w->ioctl_fd = w->nl_fd = -1;
+	w->inject = inject;
+	w->ioctl_fd = w->nl_fd = -1;
 	if (r == 0)
 		r = sfh_strcpy(w->sysfs, sizeof(w->sysfs), sysfs);
 	if (r < 0)
@@ -158,11 +111,6 @@ int sfh_warm_open(struct sfh_steer *s, const char *sysfs, struct sfh_warm **ret,
 	if (w->ioctl_fd < 0 || w->nl_fd < 0)
 		return sfh_err(err, -errno, "cannot open a socket: %s", strerror(errno));
 	want_descriptors();
-	r = make_tap(w, err);
-	if (r == 0)
-		r = attach_injector(w, err);
-	if (r < 0)
-		return r;
 	r = new_token(w);
 	if (r < 0)
 		return sfh_err(err, r, "cannot set the probes' token: %s", strerror(-r));
@@ -186,8 +134,6 @@ void sfh_warm_close(struct sfh_warm **wp)
 		sfh_closep(&pf->fd);
 		free(pf);
 	}
-	inject_tc__destroy(w->skel);
-	sfh_closep(&w->tap_fd);
 	sfh_closep(&w->ioctl_fd);
 	sfh_closep(&w->nl_fd);
 	free(w);
@@ -320,7 +266,6 @@ int sfh_warm_leg_new(struct sfh_warm *w, const struct sfh_guest_key *key, uint32
 		     enum sfh_standby_kind kind, struct sfh_warm_leg **ret, struct sfh_error *err)
 {
 	_cleanup_(sfh_warm_leg_free) struct sfh_warm_leg *leg = calloc(1, sizeof(*leg));
-	struct sockaddr_ll sll = { .sll_family = AF_PACKET, .sll_ifindex = (int)w->ifindex };
 	struct sfh_guest guest = {};
 
 	if (!leg)
@@ -332,11 +277,9 @@ int sfh_warm_leg_new(struct sfh_warm *w, const struct sfh_guest_key *key, uint32
 	leg->tap = kind == SFH_STANDBY_TAP;
 	(void)bpf_map_lookup_elem(w->steer->map[SFH_MAP_GUESTS], key, &guest);
 	leg->vlan_proto = guest.vlan_proto ? guest.vlan_proto : ETH_P_8021Q;
-	/* Protocol 0: it only sends. */
-	leg->fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (leg->fd < 0 || bind(leg->fd, (struct sockaddr *)&sll, sizeof(sll)) < 0 ||
-	    setsockopt(leg->fd, SOL_SOCKET, SO_MARK, &key->pf_ifindex, sizeof(key->pf_ifindex)) < 0)
-		return sfh_err(err, -errno, "cannot open a probe's socket: %s", strerror(errno));
+	leg->fd = sfh_inject_socket(w->inject, key->pf_ifindex);
+	if (leg->fd < 0)
+		return sfh_err(err, leg->fd, "cannot open a probe's socket: %s", strerror(-leg->fd));
 	/* A restarted agent goes on where no stamp of its predecessor can be. */
 	if (getrandom(&leg->seq, sizeof(leg->seq), 0) != sizeof(leg->seq))
 		return -EIO;

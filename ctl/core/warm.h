@@ -6,8 +6,8 @@
  * How each part is proven:
  *   XDP    the attached program is run on the probe (BPF_PROG_TEST_RUN): nothing can
  *          put a frame before a driver's XDP and keep it accountable
- *   tc     the probe really comes in at the PF (an injection device of the agent's own,
- *          a tap that nobody reads, redirects it there) and goes on to the standby device
+ *   tc     the probe really comes in at the PF (by the injection device, inject.h) and
+ *          goes on to the standby device
  *   ring   tap: the kernel counts tx_packets when the reader takes a frame out;
  *          macvtap: it counts only what it queues, but the probe stays charged to the
  *          socket that sent it until the reader frees it (SIOCOUTQ)
@@ -20,13 +20,13 @@
 
 #include "ctl/core/steer.h"
 
-struct sfh_warm;     /* the injection device */
+struct sfh_inject;
+struct sfh_warm;     /* what all probes share */
 struct sfh_warm_leg; /* one pair's probe */
 
-/* Makes the injection device in this network namespace, the one of `sysfs`; it goes with the process.
- * The datapath must outlive it. */
-int sfh_warm_open(struct sfh_steer *s, const char *sysfs, struct sfh_warm **ret,
-		  struct sfh_error *err);
+/* For the network namespace of `sysfs`. Datapath and injection device must outlive it. */
+int sfh_warm_open(struct sfh_steer *s, const struct sfh_inject *inject, const char *sysfs,
+		  struct sfh_warm **ret, struct sfh_error *err);
 void sfh_warm_close(struct sfh_warm **w);
 /* Before a batch of sends: looks up what is attached to the PFs now. */
 void sfh_warm_begin(struct sfh_warm *w);

@@ -148,6 +148,8 @@ uint64_t sfh_engine_next(const struct sfh_engine *e)
 	for (const struct sfh_pair *p = e->pairs; p; p = p->next) {
 		next = earliest(next, p->deadline_ns);
 		next = earliest(next, p->next_probe_ns);
+		next = earliest(next, p->backlog_until_ns);
+		next = earliest(next, p->next_ask_ns);
 		next = earliest(next, p->retry_ns);
 		next = earliest(next, p->port_look_ns);
 		next = earliest(next, p->warm_wake_ns);
@@ -169,6 +171,12 @@ void sfh_engine_tick(struct sfh_engine *e)
 			p->next_probe_ns = now + SFH_PROBE_INTERVAL_MS * 1000000ull;
 			(void)e->kernel->probe(e->kernel_ctx, p);
 		}
+		if (p->next_ask_ns && p->next_ask_ns <= now) {
+			p->next_ask_ns = now + SFH_PROBE_INTERVAL_MS * 1000000ull;
+			(void)e->kernel->ask_standby(e->kernel_ctx, p);
+		}
+		if (p->backlog_until_ns && p->backlog_until_ns <= now)
+			sfh_pair_backlog_end(e, p);
 		if (p->port_look_ns && p->port_look_ns <= now) {
 			sfh_port_look(e, p);
 		} else if (p->retry_ns && p->retry_ns <= now) {

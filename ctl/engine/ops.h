@@ -23,7 +23,8 @@ struct sfh_vf_slot {
 /* What the datapath has seen of a pair on its standby leg. */
 struct sfh_pair_seen {
 	bool first_frame; /* since it was staged */
-	bool address;	  /* an IPv4 address is known: the VF leg can be probed */
+	bool lately;	  /* a frame of the guest in the latest half second */
+	bool address;	  /* an IPv4 address is known: the guest can be probed */
 };
 
 /* Fast and synchronous, called on the event loop. Negative errno on failure. */
@@ -83,6 +84,12 @@ struct sfh_kernel_ops {
 	/* Sends one frame to the guest through the parking VLAN, whose answer proves
 	 * the VF leg. */
 	int (*probe)(void *ctx, const struct sfh_pair *pair);
+	/* on: from the frame that arms the pair on, what comes for the guest waits; off: it is
+	 * delivered, and nothing waits any more. Both may be NULL: nothing ever waits. */
+	int (*backlog)(void *ctx, const struct sfh_pair *pair, bool on, struct sfh_error *err);
+	/* Sends one frame to the guest on its standby leg, past what waits, whose answer
+	 * proves that it listens there. Its address must have been seen. */
+	int (*ask_standby)(void *ctx, const struct sfh_pair *pair);
 
 	/* Probes of the standby leg (ctl/core/warm.h). All may be NULL: none is sent.
 	 * A batch of sends begins. */

@@ -147,6 +147,8 @@ static const struct sfh_transition table[] = {
 
 	ROW(UNPLUGGING, FIRST_FRAME, sfh_act_let_go,
 	    "it speaks on its standby leg: MAC zeroed at once"),
+	ROW(UNPLUGGING, LISTENS, sfh_act_listens,
+	    "it has let go; what waited for it is delivered"),
 	ROW(UNPLUGGING, UNPLUGGED, sfh_act_unplugged,
 	    "MAC zeroed, armed; -> standby, or leaving in a migration"),
 	ROW(UNPLUGGING, ACCELERATE, act_accelerate_later, "back to the VF after this switch"),
@@ -171,6 +173,8 @@ static const struct sfh_transition table[] = {
 
 	ROW(YIELDING, FIRST_FRAME, sfh_act_let_go,
 	    "it speaks on its standby leg: MAC zeroed at once"),
+	ROW(YIELDING, LISTENS, sfh_act_listens,
+	    "it has let go; what waited for it is delivered"),
 	ROW(YIELDING, YIELDED, sfh_act_yielded, "MAC zeroed, armed; -> leaving"),
 	ROW(YIELDING, STAYS, sfh_act_stays, "-> vf, or proving if it had let go"),
 	ROW(YIELDING, DEADLINE, sfh_act_yield_late,

@@ -43,6 +43,7 @@ enum sfh_pair_state {
 	X(PLUG_FAILED, "plug-failed", "worker: libvirt or QEMU refused the VF")                    \
 	X(NO_PORT, "no-port", "worker: there is no PCIe port to plug the VF into")                 \
 	X(PROOF, "proof", "BPF: a frame of the guest came over the parked VF")                     \
+	X(LISTENS, "listens", "BPF: the guest answered on its standby leg")                        \
 	X(UNPLUGGED, "unplugged", "QEMU: the guest let go of the VF")                              \
 	X(UNPLUG_FAILED, "unplug-failed", "worker or QEMU: the guest keeps the VF")                \
 	X(DEADLINE, "deadline", "the state's deadline passed")                                     \
@@ -138,6 +139,10 @@ struct sfh_pair {
 	uint64_t port_look_ns;	 /* when to look; 0: nothing is asked */
 	uint64_t deadline_ns;	 /* 0: none; CLOCK_MONOTONIC */
 	uint64_t next_probe_ns;	 /* 0: not probing */
+	bool backlog;		 /* leaving its VF: what comes for it may wait */
+	uint64_t backlog_until_ns; /* 0: it has not let go */
+	uint64_t next_ask_ns;	 /* whether it listens to its standby leg; 0: not asking */
+	bool uses_both;		 /* when asked to leave the VF it still sent on its standby leg */
 	uint64_t retry_ns;	 /* when to consider again; 0: only on an event */
 	uint64_t quiet_since_ns; /* first frame seen, address not known */
 	unsigned lease_tries;
@@ -157,6 +162,10 @@ struct sfh_engine;
 /* filter.c. On its standby leg a pair's address is in the PF's filter, on the VF's it is not:
  * it goes in once the guest uses the leg, and out after the VF has taken over. */
 void sfh_pair_filter(struct sfh_engine *e, struct sfh_pair *p, bool there);
+
+/* pair_moves.c. What waited for a guest that was changing legs is delivered, and nothing
+ * waits any more. */
+void sfh_pair_backlog_end(struct sfh_engine *e, struct sfh_pair *p);
 
 typedef void sfh_pair_action(struct sfh_engine *e, struct sfh_pair *p, const char *why);
 

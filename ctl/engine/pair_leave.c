@@ -58,6 +58,7 @@ void sfh_act_yield(struct sfh_engine *e, struct sfh_pair *p, const char *why)
 	sfh_pair_switch_begin(e, p, false, why ? why : "libvirt");
 	sfh_pair_stage(e, p);
 	sfh_pair_enter(e, p, SFH_PAIR_YIELDING, SFH_UNPLUG_DEADLINE_MS);
+	sfh_pair_backlog(e, p);
 }
 
 void sfh_act_yielded(struct sfh_engine *e, struct sfh_pair *p, const char *why)

@@ -42,6 +42,8 @@ void sfh_pair_switch_end(struct sfh_engine *e, struct sfh_pair *p, const char *e
 void sfh_pair_enter(struct sfh_engine *e, struct sfh_pair *p, enum sfh_pair_state state,
 		    uint64_t deadline_ms)
 {
+	if (state != SFH_PAIR_UNPLUGGING && state != SFH_PAIR_YIELDING)
+		sfh_pair_backlog_end(e, p);
 	p->state = state;
 	p->deadline_ns = deadline_ms ? e->now() + deadline_ms * MS : 0;
 	sfh_pair_save(e, p);
@@ -78,6 +80,45 @@ void sfh_pair_arm(struct sfh_engine *e, struct sfh_pair *p)
 	struct sfh_error err = { 0 };
 
 	sfh_pair_warn_if(e, e->kernel->arm(e->kernel_ctx, p, &err), &err);
+}
+
+void sfh_pair_backlog(struct sfh_engine *e, struct sfh_pair *p)
+{
+	struct sfh_pair_seen seen = { 0 };
+	struct sfh_error err = { 0 };
+	int r = e->kernel->seen(e->kernel_ctx, p, &seen);
+
+	p->uses_both = r == 0 && seen.lately;
+	/* Who cannot be asked would get late what it could have had in time; who still hears
+	 * on its VF would get it twice. */
+	if (!e->kernel->backlog || r < 0 || !seen.address || seen.lately)
+		return;
+	r = e->kernel->backlog(e->kernel_ctx, p, true, &err);
+	sfh_pair_warn_if(e, r, &err);
+	p->backlog = r == 0;
+}
+
+void sfh_pair_ask(struct sfh_engine *e, struct sfh_pair *p)
+{
+	struct sfh_pair_seen seen = { 0 };
+
+	if (!p->backlog && !p->uses_both) /* nothing depends on the answer */
+		return;
+	if (e->kernel->ask_standby && e->kernel->seen(e->kernel_ctx, p, &seen) == 0 && seen.address)
+		p->next_ask_ns = e->now();
+	if (p->backlog)
+		p->backlog_until_ns = e->now() + SFH_BACKLOG_MS * MS;
+}
+
+void sfh_pair_backlog_end(struct sfh_engine *e, struct sfh_pair *p)
+{
+	struct sfh_error err = { 0 };
+
+	p->backlog_until_ns = p->next_ask_ns = 0;
+	if (!p->backlog)
+		return;
+	p->backlog = false;
+	sfh_pair_warn_if(e, e->kernel->backlog(e->kernel_ctx, p, false, &err), &err);
 }
 
 bool sfh_pair_was_called(const struct sfh_pair *p)

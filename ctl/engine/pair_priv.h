@@ -25,6 +25,12 @@ void sfh_pair_rest_on_standby(struct sfh_engine *e, struct sfh_pair *p, enum sfh
 void sfh_pair_warn_if(struct sfh_engine *e, int r, const struct sfh_error *err);
 void sfh_pair_stage(struct sfh_engine *e, struct sfh_pair *p);
 void sfh_pair_arm(struct sfh_engine *e, struct sfh_pair *p);
+/* The guest leaves its VF: from its first frame on the standby leg until it listens there,
+ * what comes for it waits. Not of a guest that has shown no address to be asked for. */
+void sfh_pair_backlog(struct sfh_engine *e, struct sfh_pair *p);
+/* It sends there: it is asked whether it listens there, too, until it says so or the state
+ * is left. */
+void sfh_pair_ask(struct sfh_engine *e, struct sfh_pair *p);
 /* It was called for a VF that freed and has not come yet: if it does not come, the
  * next one must be called. */
 bool sfh_pair_was_called(const struct sfh_pair *p);
@@ -50,7 +56,7 @@ sfh_pair_action sfh_act_proof, sfh_act_no_proof;
 void sfh_pair_unplug(struct sfh_engine *e, struct sfh_pair *p, const char *cause);
 sfh_pair_action sfh_act_hold, sfh_act_hold_standby, sfh_act_port_lost, sfh_act_nic_removed,
 	sfh_act_vf_again;
-sfh_pair_action sfh_act_let_go, sfh_act_unplugged, sfh_act_ejected, sfh_act_unplug_failed;
+sfh_pair_action sfh_act_let_go, sfh_act_listens, sfh_act_unplugged, sfh_act_ejected, sfh_act_unplug_failed;
 
 /* --- pair_leave.c ---------------------------------------------------------------------- */
 sfh_pair_action sfh_act_leave_vf, sfh_act_leave_standby, sfh_act_migrate_failed;

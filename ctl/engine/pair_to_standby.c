@@ -21,6 +21,7 @@ void sfh_pair_unplug(struct sfh_engine *e, struct sfh_pair *p, const char *cause
 	 * has told us anything. */
 	sfh_pair_stage(e, p);
 	sfh_pair_enter(e, p, SFH_PAIR_UNPLUGGING, SFH_UNPLUG_DEADLINE_MS);
+	sfh_pair_backlog(e, p);
 	r = e->hv->unplug(e->hv_ctx, p);
 	if (r < 0)
 		sfh_pair_dispatch(e, p, SFH_EV_UNPLUG_FAILED, strerrordesc_np(-r));
@@ -67,21 +68,40 @@ void sfh_act_vf_again(struct sfh_engine *e, struct sfh_pair *p, const char *why)
 		sfh_pair_unplug(e, p, "nic-removed");
 }
 
-/* A guest that was asked to let go of the VF and speaks on its standby leg has let
- * go: its driver closed the VF before the bond took the other leg. QEMU's word
- * comes tens of milliseconds later; until the MAC is zero the NIC keeps what is
- * sent to the guest for a VF that nobody serves. */
-void sfh_act_let_go(struct sfh_engine *e, struct sfh_pair *p, const char *why)
+/* Until the MAC is zero the NIC keeps what is sent to the guest for a VF that nobody
+ * serves. QEMU's word comes tens of milliseconds later. */
+static void let_go(struct sfh_engine *e, struct sfh_pair *p)
 {
 	struct sfh_error err = { 0 };
 
-	(void)why;
-	if (p->let_go)
-		return;
 	p->let_go = true;
 	sfh_pair_warn_if(e, sfh_pool_quiet(e, p, &err), &err);
 	sfh_pair_filter(e, p, true);
 	sfh_pair_switch_step(e, p, "let-go");
+}
+
+/* A guest that was asked to let go of the VF and speaks on its standby leg has let
+ * go: its driver closed the VF before the bond took the other leg. But for one that spoke
+ * there all the time, because its VF has no link yet: it hears what comes by the VF. */
+void sfh_act_let_go(struct sfh_engine *e, struct sfh_pair *p, const char *why)
+{
+	(void)why;
+	if (p->let_go)
+		return;
+	if (!p->uses_both)
+		let_go(e, p);
+	sfh_pair_ask(e, p);
+}
+
+/* Its network stack takes frames from its standby leg: what came since it let go is not
+ * too late. */
+void sfh_act_listens(struct sfh_engine *e, struct sfh_pair *p, const char *why)
+{
+	(void)why;
+	if (!p->let_go)
+		let_go(e, p);
+	sfh_pair_backlog_end(e, p);
+	sfh_pair_switch_step(e, p, "listens");
 }
 
 void sfh_act_unplugged(struct sfh_engine *e, struct sfh_pair *p, const char *why)

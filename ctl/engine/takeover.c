@@ -55,6 +55,8 @@ void sfh_guest_take_over(struct sfh_engine *e, struct sfh_pair *p, const struct 
 	(void)sfh_ledger_pairs(e->ledger, recall_pair, &known);
 	p->negotiated = known.negotiated;
 	p->held = known.held;
+	if (e->kernel->backlog) /* what waited was the last agent's, and went with it */
+		(void)e->kernel->backlog(e->kernel_ctx, p, false, &err);
 	if (known.lease_found) {
 		p->lease = known.lease;
 		p->has_lease = true;

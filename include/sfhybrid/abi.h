@@ -42,7 +42,7 @@
 /* In sfh_meta. Raise the version with every change of a struct, a map or the
  * meaning of a field: user space refuses pins of any other version. */
 #define SFH_ABI_MAGIC	0x53464859u /* "SFHY" */
-#define SFH_ABI_VERSION 6u
+#define SFH_ABI_VERSION 7u
 
 #define SFH_PIN_DIR	   "sfhybrid" /* below the bpffs mount */
 #define SFH_MAX_PAIRS	   4096	      /* default size of the maps with one entry per pair */
@@ -51,6 +51,7 @@
 #define SFH_PARK_VLAN	   4094 /* default */
 #define SFH_VLAN_MAX	   4094
 #define SFH_DROP_SLOTS	   32 /* sfh_drops has room for reasons to come */
+#define SFH_BACKLOG_NS	   250000000ull
 #define SFH_METER_WINDOW_NS 30000000000ull /* how long a switch is metered */
 
 /* A pair: a guest's NIC on a PF. Key of sfh_guests and sfh_state. */
@@ -100,6 +101,10 @@ struct sfh_guest {
 	__u16 vlan_tci;	  /* with the priority */
 	__u32 slot;	  /* index of sfh_counters, sfh_xdp_sent, sfh_meter, sfh_spread, sfh_devmap */
 	__u64 meter_until_ns; /* sfh_meter is kept until then (CLOCK_MONOTONIC) */
+	/* Not 0: the guest uses the leg but does not listen to it yet. For SFH_BACKLOG_NS from
+	 * its first frame on, what is for it leaves by this device, with SFH_MARK_BACKLOG. */
+	__u32 backlog_ifindex;
+	__u32 _pad;
 };
 
 enum sfh_ip4_source {
@@ -117,6 +122,8 @@ struct sfh_guest_state {
 	__u64 proof_ns;		/* the frame that answered proof_generation */
 	__u32 ip4;		/* network order; guest's IPv4 address, 0: none seen */
 	__u32 ip4_source;	/* enum sfh_ip4_source */
+	__u32 listens_generation; /* generation in which the guest answered on the standby leg */
+	__u32 _pad;
 };
 
 /* sfh_meter: when frames passed, for SFH_METER_WINDOW_NS from the moment at which a
@@ -236,10 +243,21 @@ struct sfh_xdp_sent {
  * path: without the mark it would look as if it had come back from the wire. */
 #define SFH_MARK_LOCAL 0x5f480001u
 
+/* Of a frame that goes to the agent's backlog, and of one that comes in at a PF out of it,
+ * which is not sent there again. */
+#define SFH_MARK_BACKLOG 0x5f480002u
+#define SFH_MARK_RELEASED 0x5f480003u
+
+/* With the PF's ifindex in skb->mark: what the injection device sends is released. */
+#define SFH_INJECT_RELEASED (1u << 31)
+
 /* Where a guest sends its answer to a probe that it got over its parked VF (a locally
  * administered address, nobody's): seen on its standby leg it proves the VF's receiving
  * while the guest still sends here, its VF's link not being up yet. Never let out. */
 #define SFH_PROBE_MAC { 0x02, 0x73, 0x66, 0x68, 0x70, 0x76 }
+/* And where to a probe that it got on its standby leg: it listens there. Another one, as
+ * an answer may be late. */
+#define SFH_ASK_MAC { 0x02, 0x73, 0x66, 0x68, 0x70, 0x77 }
 
 /* sfh_standby: key __u32 standby ifindex, value struct sfh_guest_key.
  * sfh_parked: key struct sfh_guest_key with vlan 0, value the pair whose VF may
@@ -277,7 +295,8 @@ struct sfh_meta {
 enum sfh_event_type {
 	SFH_EVENT_ARMED = 1,	   /* the guest's first frame armed the pair */
 	SFH_EVENT_FIRST_FRAME = 2, /* first frame since user space armed the pair */
-	SFH_EVENT_PROOF = 3,	   /* a frame of the guest came in the parking VLAN */
+	SFH_EVENT_PROOF = 3,	   /* its VF carries frames: one came in the parking VLAN */
+	SFH_EVENT_LISTENS = 4,	   /* it answered on its standby leg, first time in a generation */
 	_SFH_EVENT_MAX
 };
 struct sfh_event {
@@ -302,7 +321,7 @@ struct sfh_event {
 	X(5, VLAN, "vlan",                                                                         \
 	  "not of the guest's port VLAN: for it with another tag or none, or tagged by itself")    \
 	X(6, PROBE_ANSWER, "probe-answer",                                                         \
-	  "a guest's answer to a probe of its VF leg, sent on its standby leg: only proves")      \
+	  "a guest's answer to who probes it, sent on its standby leg: only proves")      \
 	X(7, ON_VF, "on-vf",                                                                       \
 	  "a copy on the standby leg of a guest that gets the frame on its VF")                    \
 	X(8, SPREAD, "spread-limit",                                                               \
@@ -316,12 +335,12 @@ enum sfh_drop {
 };
 
 _Static_assert(sizeof(struct sfh_guest_key) == 12, "no padding in a hash key");
-_Static_assert(sizeof(struct sfh_guest) == 32, "abi");
+_Static_assert(sizeof(struct sfh_guest) == 40, "abi");
 _Static_assert(__builtin_offsetof(struct sfh_guest, meter_until_ns) == 24, "abi");
 _Static_assert(sizeof(struct sfh_fast_bucket) == 64, "a cache line");
 _Static_assert(__builtin_offsetof(struct sfh_fast, key.mac) == 8, "compared as one number");
 _Static_assert(sizeof(struct sfh_meter_leg) == 168, "abi");
-_Static_assert(sizeof(struct sfh_guest_state) == 40, "abi");
+_Static_assert(sizeof(struct sfh_guest_state) == 48, "abi");
 _Static_assert(sizeof(struct sfh_spread) == 8, "abi");
 _Static_assert(sizeof(struct sfh_counters) == 88, "abi");
 _Static_assert(sizeof(struct sfh_xdp_sent) == 16, "abi");

@@ -341,15 +341,100 @@ Test(standby, a_guest_that_is_not_here_yet_is_not_on_its_vf_leg)
 	cr_assert_eq(verdict_to(MAC_OTHER), TC_ACT_UNSPEC);
 }
 
+static struct frame arp_to(const __u8 *mac, __u8 op)
+{
+	struct frame f = mk_arp(MAC_GUEST, MAC_GUEST, "192.0.2.1");
+
+	memcpy(f.b, mac, 6);
+	f.b[21] = op;
+	return f;
+}
+
+static struct frame icmp6_to(const __u8 *mac, __u8 type)
+{
+	struct frame f = mk_frame(MAC_PEER, MAC_GUEST, 0, 0);
+
+	memcpy(f.b, mac, 6);
+	memset(f.b + 12, 0, 74);
+	f.b[12] = 0x86;
+	f.b[13] = 0xdd;
+	f.b[14] = 0x60;
+	f.b[20] = 58;
+	f.b[54] = type;
+	f.len = 86;
+	return f;
+}
+
+/* A guest that was probed by a neighbour solicitation has whoever sent it in its table,
+ * and asks it five seconds later whether it is still there: as the guest's next VF is
+ * being plugged, perhaps. */
+Test(standby, a_question_is_no_answer)
+{
+	static const __u8 macs[][6] = { SFH_PROBE_MAC, SFH_ASK_MAC };
+
+	stage_armed(&T.key, T.tap, SFH_STANDBY_TAP);
+	guest_sends();
+	(void)take_events(T.s, NULL);
+	cr_assert_eq(sfh_steer_want_proof(T.s, &T.key, true, NULL), 0);
+	for (size_t i = 0; i < 2; i++) {
+		struct frame questions[] = { icmp6_to(macs[i], 135), arp_to(macs[i], 1),
+					     mk_frame(MAC_PEER, MAC_GUEST, 0, 0) };
+
+		memcpy(questions[2].b, macs[i], 6);
+		for (size_t k = 0; k < SFH_ARRAY_SIZE(questions); k++)
+			cr_assert_eq(run_skb(T.s->prog_from_guest, T.tap, 0, &questions[k]),
+				     TC_ACT_SHOT);
+	}
+	cr_assert_eq(take_events(T.s, NULL), 0);
+	cr_assert(view_of(T.s, &T.key).proof_wanted);
+}
+
+Test(standby, an_advertisement_proves_too)
+{
+	static const __u8 mac[6] = SFH_PROBE_MAC;
+	struct frame f = icmp6_to(mac, 136);
+
+	stage_armed(&T.key, T.tap, SFH_STANDBY_TAP);
+	guest_sends();
+	(void)take_events(T.s, NULL);
+	cr_assert_eq(sfh_steer_want_proof(T.s, &T.key, true, NULL), 0);
+	cr_assert_eq(run_skb(T.s->prog_from_guest, T.tap, 0, &f), TC_ACT_SHOT);
+	cr_assert_eq(take_events(T.s, NULL), 1);
+}
+
+/* Asked on this leg it says that it listens here: once in a generation, and nothing of
+ * its VF. */
+Test(standby, an_answer_to_who_asks_here_is_another_event)
+{
+	static const __u8 mac[6] = SFH_ASK_MAC;
+	struct frame f = arp_to(mac, 2);
+	struct sfh_event ev = {};
+
+	stage_armed(&T.key, T.tap, SFH_STANDBY_TAP);
+	guest_sends();
+	(void)take_events(T.s, NULL);
+	cr_assert_eq(sfh_steer_want_proof(T.s, &T.key, true, NULL), 0);
+	for (int generation = 0; generation < 2; generation++) {
+		cr_assert_eq(run_skb(T.s->prog_from_guest, T.tap, 0, &f), TC_ACT_SHOT);
+		cr_assert_eq(run_skb(T.s->prog_from_guest, T.tap, 0, &f), TC_ACT_SHOT);
+		cr_assert_eq(take_events(T.s, &ev), 1);
+		cr_assert_eq(ev.type, SFH_EVENT_LISTENS);
+		cr_assert(view_of(T.s, &T.key).proof_wanted);
+		cr_assert_eq(sfh_steer_disarm(T.s, &T.key, NULL), 0);
+		cr_assert_eq(sfh_steer_arm(T.s, &T.key, NULL), 0);
+		guest_sends();
+		(void)take_events(T.s, NULL);
+	}
+}
+
 /* The guest got a probe over its parked VF and answers on this leg: its VF's link is not
  * up yet. Nobody else is to see the answer. */
 Test(standby, answer_to_a_probe_proves_and_goes_no_further)
 {
 	static const __u8 probe_mac[6] = SFH_PROBE_MAC;
-	struct frame f = mk_frame(MAC_PEER, MAC_GUEST, 0, 0);
+	struct frame f = arp_to(probe_mac, 2);
 	struct sfh_event ev = {};
 
-	memcpy(f.b, probe_mac, 6);
 	stage_armed(&T.key, T.tap, SFH_STANDBY_TAP);
 	guest_sends(); /* the first one is an event of its own */
 	(void)take_events(T.s, NULL);

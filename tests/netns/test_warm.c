@@ -2,6 +2,7 @@
 /* Probes of the standby leg on real devices. The guest is whoever reads the tap's or
  * macvtap's descriptor; one that does not read is a guest whose ring is stuck. */
 #include "ctl/core/steer_priv.h"
+#include "ctl/core/inject.h"
 #include "ctl/core/warm.h"
 #include "sfhybrid/cold.h"
 #include "tests/netns/sandbox.h"
@@ -24,6 +25,7 @@ struct kind {
 
 static struct {
 	struct sfh_steer *s;
+	struct sfh_inject *inject;
 	struct sfh_warm *w;
 	struct sfh_warm_leg *leg;
 	uint32_t pf, standby;
@@ -57,7 +59,8 @@ static void begin(const struct kind *k)
 	cr_assert_eq(sfh_steer_standby_attach(T.s, T.standby, k->kind, &err), 0, "%s", err.text);
 	cr_assert_eq(sfh_steer_stage(T.s, &T.key, T.standby, k->kind, false, &err), 0, "%s",
 		     err.text);
-	cr_assert_eq(sfh_warm_open(T.s, "/sys", &T.w, &err), 0, "%s", err.text);
+	cr_assert_eq(sfh_inject_open(&T.inject, &err), 0, "%s", err.text);
+	cr_assert_eq(sfh_warm_open(T.s, T.inject, "/sys", &T.w, &err), 0, "%s", err.text);
 	cr_assert_eq(sfh_warm_leg_new(T.w, &T.key, T.standby, k->kind, &T.leg, &err), 0, "%s",
 		     err.text);
 }
@@ -66,6 +69,7 @@ static void end(void)
 {
 	sfh_warm_leg_free(&T.leg);
 	sfh_warm_close(&T.w);
+	sfh_inject_close(&T.inject);
 	sfh_steer_close(&T.s);
 }
 

@@ -29,6 +29,7 @@ enum fake_op {
 	OP_SEEN,
 	OP_WANT_PROOF,
 	OP_PROBE,
+	OP_BACKLOG,
 	OP_VF_HOLD,
 	OP_PORT_ASK,
 	OP_PORT_ANSWER,
@@ -59,6 +60,7 @@ struct fake_entry {
 	bool used;
 	struct sfh_guest_key key;
 	bool armed, on_first_frame, proof;
+	bool backlog; /* what comes for it waits, once it is armed */
 };
 
 /* An address in a PF's own filter, guests' own ones apart. */
@@ -77,7 +79,7 @@ struct fake {
 	int nfiltered; /* pairs whose address is in their PF's own filter */
 	struct fake_address also[256];
 	unsigned room; /* for addresses in a PF's filter, groups apart; 0: it has no end */
-	bool first_frame, address; /* what seen() says of every pair */
+	bool first_frame, lately, address; /* what seen() says of every pair */
 
 	/* fail[op] is what the op returns from its `skip`th call on, `times` times
 	 * (-1: for ever). */

@@ -213,6 +213,7 @@ static int k_stage(void *ctx, const struct sfh_pair *p, struct sfh_error *err)
 	fake_record(f, "stage %d", p->pf_ifindex);
 	VERDICT(f, OP_STAGE, err);
 	fake_find_entry(f, p, true)->on_first_frame = true;
+	fake_find_entry(f, p, true)->backlog = false;
 	return 0;
 }
 
@@ -362,7 +363,7 @@ static int k_seen(void *ctx, const struct sfh_pair *p, struct sfh_pair_seen *ret
 
 	(void)p;
 	VERDICT(f, OP_SEEN, NULL);
-	*ret = (struct sfh_pair_seen){ .first_frame = f->first_frame, .address = f->address };
+	*ret = (struct sfh_pair_seen){ .first_frame = f->first_frame, .lately = f->lately, .address = f->address };
 	return 0;
 }
 
@@ -385,6 +386,25 @@ static int k_probe(void *ctx, const struct sfh_pair *p)
 	(void)p;
 	fake_record(f, "probe");
 	VERDICT(f, OP_PROBE, NULL);
+	return 0;
+}
+
+static int k_backlog(void *ctx, const struct sfh_pair *p, bool on, struct sfh_error *err)
+{
+	struct fake *f = ctx;
+	struct fake_entry *entry = fake_find_entry(f, p, false);
+
+	fake_record(f, "backlog %d", on);
+	VERDICT(f, OP_BACKLOG, err);
+	if (entry)
+		entry->backlog = on;
+	return entry ? 0 : sfh_err(err, -ENOENT, "no steering entry");
+}
+
+static int k_ask_standby(void *ctx, const struct sfh_pair *p)
+{
+	(void)p;
+	fake_record(ctx, "ask_standby");
 	return 0;
 }
 
@@ -472,6 +492,8 @@ const struct sfh_kernel_ops fake_kernel_ops = {
 	.seen = k_seen,
 	.want_proof = k_want_proof,
 	.probe = k_probe,
+	.backlog = k_backlog,
+	.ask_standby = k_ask_standby,
 	.warm_begin = k_warm_begin,
 	.warm_send = k_warm_send,
 	.warm_check = k_warm_check,

@@ -333,9 +333,15 @@ static void apply(struct world *w, const struct op *op)
 		if (nic->plugging)
 			world_plug_answer(w, g, n, op->kind == DO_PLUG_OK);
 		break;
-	case DO_PROOF:
-		(void)world_proof(w, g, n);
+	case DO_PROOF: {
+		const struct sfh_pair *p = world_pair(w, g, n);
+
+		if (p && p->next_ask_ns) /* it is asked on its standby leg */
+			sfh_engine_pair_event(e, g->uuid, &nic->mac, SFH_EV_LISTENS, NULL);
+		else
+			(void)world_proof(w, g, n);
 		break;
+	}
 	case DO_UNPLUG_OK:
 	case DO_UNPLUG_FAIL:
 		if (nic->unplugging)

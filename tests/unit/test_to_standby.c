@@ -57,6 +57,142 @@ Test(to_standby, arms_before_it_zeroes_the_mac)
 	fake_assert_order(f, "arm", "vf_set 100 0 mac=00:00:00:00:00:00 vlan=0", NULL);
 }
 
+/* --- what comes for a guest that does not listen yet ----------------------------------------- */
+
+Test(to_standby, what_comes_waits_until_the_guest_answers)
+{
+	struct sfh_pair *p = fake_pair_in(f, SFH_PAIR_VF);
+
+	fake_forget_calls(f);
+	fake_event(f, SFH_EV_HOLD);
+	fake_assert_order(f, "stage 100", "backlog 1", "unplug 52:54:00:00:00:0a", NULL);
+	fake_sleep(f, 100);
+	cr_assert_eq(fake_count(f, "ask_standby"), 0, "it is on its VF yet");
+	fake_event(f, SFH_EV_FIRST_FRAME);
+	fake_sleep(f, 10);
+	cr_assert_geq(fake_count(f, "ask_standby"), 4, "asked every 2 ms");
+	cr_assert_eq(fake_count(f, "probe"), 0, "the VF is not asked");
+	cr_assert(fake_entry_of(f, p)->backlog);
+	fake_event(f, SFH_EV_LISTENS);
+	assert_state(p, UNPLUGGING);
+	cr_assert_not(fake_entry_of(f, p)->backlog);
+	fake_forget_calls(f);
+	fake_sleep(f, 1000);
+	cr_assert_eq(fake_count(f, "ask_standby"), 0);
+	fake_event(f, SFH_EV_UNPLUGGED);
+	assert_state(p, STANDBY);
+	cr_assert_eq(fake_count(f, "backlog"), 0, "once is enough");
+	cr_assert_str_eq(f->last.steps[0].name, "let-go");
+	cr_assert_str_eq(f->last.steps[1].name, "listens");
+}
+
+Test(to_standby, nothing_waits_for_longer_than_is_of_use)
+{
+	struct sfh_pair *p = fake_pair_in(f, SFH_PAIR_VF);
+
+	fake_event(f, SFH_EV_HOLD);
+	fake_event(f, SFH_EV_FIRST_FRAME);
+	fake_sleep(f, SFH_BACKLOG_MS - 1);
+	cr_assert(fake_entry_of(f, p)->backlog);
+	fake_sleep(f, 1);
+	cr_assert_not(fake_entry_of(f, p)->backlog);
+	fake_event(f, SFH_EV_LISTENS); /* late */
+	assert_state(p, UNPLUGGING);
+}
+
+/* Whatever ends the switch ends the waiting. */
+Test(to_standby, no_switch_leaves_a_backlog)
+{
+	static const struct {
+		enum sfh_pair_event first, then;
+	} ends[] = {
+		{ SFH_EV_HOLD, SFH_EV_UNPLUGGED }, { SFH_EV_HOLD, SFH_EV_UNPLUG_FAILED },
+		{ SFH_EV_HOLD, SFH_EV_DEADLINE },  { SFH_EV_YIELD, SFH_EV_YIELDED },
+		{ SFH_EV_YIELD, SFH_EV_STAYS },
+	};
+
+	for (size_t i = 0; i < SFH_ARRAY_SIZE(ends); i++)
+		for (int let_go = 0; let_go < 2; let_go++) {
+			struct sfh_pair *p = fake_pair_in(f, SFH_PAIR_VF);
+
+			fake_event(f, ends[i].first);
+			cr_assert(fake_entry_of(f, p)->backlog);
+			if (let_go)
+				fake_event(f, SFH_EV_FIRST_FRAME);
+			fake_event(f, ends[i].then);
+			cr_expect_not(fake_entry_of(f, p)->backlog, "%s", sfh_pair_event_name(ends[i].then));
+			cr_expect_not(p->backlog || p->backlog_until_ns || p->next_ask_ns);
+			fake_event(f, SFH_EV_STOPPED);
+			fake_assert_nothing_left(f);
+		}
+}
+
+/* Its VF has no link yet: that it speaks on its standby leg says nothing, and until it has
+ * let go it hears on the VF. */
+Test(to_standby, a_guest_that_still_spoke_there_has_not_let_go)
+{
+	struct sfh_pair *p = fake_pair_in(f, SFH_PAIR_VF);
+
+	f->lately = true;
+	fake_event(f, SFH_EV_HOLD);
+	cr_assert_not(fake_entry_of(f, p)->backlog);
+	fake_event(f, SFH_EV_FIRST_FRAME);
+	cr_assert_str_eq(fake_vf(f, 0, 0), CARRIES_A);
+	fake_sleep(f, 1000);
+	cr_assert_gt(fake_count(f, "ask_standby"), 400, "asked until it says so");
+	fake_event(f, SFH_EV_LISTENS);
+	cr_assert_str_eq(fake_vf(f, 0, 0), ZEROED);
+	fake_forget_calls(f);
+	fake_sleep(f, 10);
+	cr_assert_eq(fake_count(f, "ask_standby"), 0);
+	fake_event(f, SFH_EV_UNPLUGGED);
+	assert_state(p, STANDBY);
+	cr_assert_str_eq(f->last.steps[0].name, "let-go");
+}
+
+/* What proves the VF afterwards is not mixed up with it. */
+Test(to_standby, a_guest_that_keeps_its_parked_vf_is_probed_there)
+{
+	struct sfh_pair *p = fake_pair_in(f, SFH_PAIR_PROVING);
+
+	fake_event(f, SFH_EV_HOLD);
+	fake_event(f, SFH_EV_FIRST_FRAME);
+	fake_event(f, SFH_EV_UNPLUG_FAILED);
+	assert_state(p, PROVING);
+	fake_forget_calls(f);
+	fake_sleep(f, 10);
+	cr_assert_gt(fake_count(f, "probe"), 3);
+	cr_assert_eq(fake_count(f, "ask_standby"), 0);
+}
+
+/* It would never say that it listens. */
+Test(to_standby, nothing_waits_for_a_guest_without_an_address)
+{
+	struct sfh_pair *p = fake_pair_in(f, SFH_PAIR_VF);
+
+	f->address = false;
+	fake_event(f, SFH_EV_HOLD);
+	cr_assert_not(fake_entry_of(f, p)->backlog);
+	fake_event(f, SFH_EV_FIRST_FRAME);
+	fake_sleep(f, 10);
+	cr_assert_eq(fake_count(f, "ask_standby"), 0);
+}
+
+/* It is worth nothing more than a warning. */
+Test(to_standby, a_backlog_that_cannot_be_made_stops_nothing)
+{
+	struct sfh_pair *p = fake_pair_in(f, SFH_PAIR_VF);
+
+	f->fail[OP_BACKLOG].code = -ENOSPC;
+	f->fail[OP_BACKLOG].times = 1;
+	fake_event(f, SFH_EV_HOLD);
+	fake_event(f, SFH_EV_FIRST_FRAME);
+	fake_sleep(f, 10);
+	cr_assert_eq(fake_count(f, "ask_standby"), 0);
+	fake_event(f, SFH_EV_UNPLUGGED);
+	assert_state(p, STANDBY);
+}
+
 Test(to_standby, held_while_on_standby)
 {
 	struct sfh_pair *p = fake_start(f, GUEST, &mac_a);

@@ -105,6 +105,11 @@ static void check_pair(struct world *w, struct rows *rows, const struct sfh_pair
 			   strcmp(rows->pair[i].domain, p->domain) == 0;
 	if (!has_row)
 		world_wrong("a pair in %s that the ledger does not know", state);
+	if (entry && entry->backlog != p->backlog && nic && !nic->steering_refused)
+		world_wrong("in %s with a backlog that %s knows of", state,
+			    p->backlog ? "the datapath no longer" : "nobody");
+	if (p->backlog && p->state != SFH_PAIR_UNPLUGGING && p->state != SFH_PAIR_YIELDING)
+		world_wrong("in %s with a backlog", state);
 	if (p->has_lease && (!row || !sfh_mac_equal(&row->mac, &p->mac) ||
 			     strcmp(row->domain, p->domain) != 0 ||
 			     (!p->carried && strcmp(row->pf, p->pf) != 0)))

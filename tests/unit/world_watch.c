@@ -142,6 +142,12 @@ static int w_on_vf(void *ctx, const struct sfh_pair *p, struct sfh_error *err)
 	return steering(p, kernel->on_vf(ctx, p, err));
 }
 
+static int w_backlog(void *ctx, const struct sfh_pair *p, bool on, struct sfh_error *err)
+{
+	boundary();
+	return steering(p, kernel->backlog(ctx, p, on, err));
+}
+
 static int w_unstage(void *ctx, const struct sfh_pair *p, struct sfh_error *err)
 {
 	const struct fake_entry *entry = fake_entry_of(world->f, p);
@@ -259,6 +265,7 @@ void world_watch(struct fake *f)
 	watched_kernel.unstage = w_unstage;
 	watched_kernel.seen = w_seen;
 	watched_kernel.want_proof = w_want_proof;
+	watched_kernel.backlog = w_backlog;
 	watched_kernel.can_pin = w_can_pin;
 	f->e.kernel = &watched_kernel;
 	f->e.hv = &watched_hypervisor;

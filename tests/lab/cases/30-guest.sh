@@ -55,6 +55,8 @@ standby_and_back() {
 	ctl host1 accelerate "$DOM" # harmless
 	is "newest switches" "to-standby request, to-vf request" \
 		"$(ctl host1 --json history "$DOM" | jq -r '[.switches[-2:][] | "\(.direction) \(.cause)"] | join(", ")')"
+	is "what waited while the guest was deaf was let go when it listened" true \
+		"$(ctl host1 --json history "$DOM" | jq '.switches[-2].steps | contains("listens=")')"
 }
 
 declare_case agent_restart guest "the agent restarts under an accelerated guest: pair found, VF kept, traffic flows"
