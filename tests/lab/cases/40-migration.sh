@@ -38,6 +38,50 @@ migrate_there_and_back() {
 	few_lost "$began" 250 5000
 }
 
+# ssh_between_hosts: sshd on both, and root on either knows and is known to the other. One
+# key, made here, is everybody's.
+ssh_between_hosts() {
+	local host
+	# shellcheck disable=SC2016 # for the host's shell
+	on host1 sh -c 'umask 077 && mkdir -p /root/.ssh && cd /root/.ssh &&
+		ssh-keygen -q -t ed25519 -N "" -C lab -f id_ed25519 && cp id_ed25519.pub authorized_keys &&
+		echo "host1,host2 $(cat id_ed25519.pub)" >known_hosts'
+	on host1 tar -C /root -c .ssh | lab exec host2 tar -C /root -x
+	for host in host1 host2; do on "$host" /usr/lib/sfhybrid-lab/sshd start; done
+}
+no_ssh() {
+	local host
+	for host in host1 host2; do
+		on "$host" /usr/lib/sfhybrid-lab/sshd stop
+		on "$host" sh -c 'rm -r /root/.ssh/* /var/log/sshd.log'
+	done
+}
+# came_by_ssh FROM TO: to see whether sshd is ready each host comes from its own address.
+came_by_ssh() {
+	# shellcheck disable=SC2016 # for the host's shell
+	expect "nobody came from $1 to $2 by ssh" on "$2" sh -c \
+		'grep -F "Accepted publickey for root from $(getent hosts "$1" | cut -d " " -f 1) " /var/log/sshd.log' - "$1"
+}
+
+declare_case migrate_ssh guest "over qemu+ssh: sfhybrid-ctl migrate there, plain virsh migrate back: accelerated each time, VF freed behind it" within=330
+migrate_ssh() {
+	# shellcheck disable=SC2034 # uri_of reads it
+	local TRANSPORT=ssh began
+	ssh_between_hosts
+	prober_start "$IP" "$(mktemp)"
+	sleep 0.5
+	began=$(now_ns)
+	migrate host1 host2
+	came_by_ssh host1 host2
+	sleep "$SETTLE"
+	few_lost "$began" 250 5000
+	clean_fsck
+	virsh_migrate_hop host2 host1
+	came_by_ssh host2 host1
+	clean_fsck
+	no_ssh
+}
+
 declare_case client_dies guest "a client that dies during migrate does not stop it" within=330
 client_dies() {
 	local line client

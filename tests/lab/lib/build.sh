@@ -104,7 +104,7 @@ systemd_overlay() {
 		ln -sf /usr/lib/systemd/system/sfhybridd.service "$etc/multi-user.target.wants/"
 	# Nobody logs in, and nothing is to be rotated: each would cost seconds.
 	for unit in serial-getty@ttyS0.service getty@tty1.service systemd-logind.service cron.service \
-		systemd-hwdb-update.service systemd-journal-catalog-update.service ldconfig.service; do
+		ssh.service ssh.socket systemd-hwdb-update.service systemd-journal-catalog-update.service ldconfig.service; do
 		ln -sf /dev/null "$etc/$unit"
 	done
 }
