@@ -23,6 +23,11 @@ guest_mac() {
 	printf '52:54:00:%s:%02x:%02x\n' "${h:0:2}" "$((0x${h:2:2} % 254 + 1))" "$((0x${h:4:2} % 254 + 1))"
 }
 
+# guest_cmdline NAME [WORDS]: of its kernel.
+guest_cmdline() {
+	printf 'console=ttyS0 quiet panic=-1 mitigations=off net.ifnames=0 sfh.name=%s%s\n' "$1" "${2:+ $2}"
+}
+
 # guest_xml NAME MAC NETWORK MEMORY RFC_ACTUAL(yes|no) CMDLINE
 guest_xml() {
 	local actual=
@@ -41,7 +46,7 @@ guest_xml() {
 	    <type arch='x86_64' machine='q35'>hvm</type>
 	    <kernel>$GUEST_DIR/vmlinuz</kernel>
 	    <initrd>$GUEST_DIR/initramfs</initrd>
-	    <cmdline>console=ttyS0 quiet panic=-1 mitigations=off net.ifnames=0 sfh.name=$1${6:+ $6}</cmdline>
+	    <cmdline>$(guest_cmdline "$1" "$6")</cmdline>
 	  </os>
 	  <features><acpi/><apic/></features>
 	  <cpu mode='host-passthrough'/>

@@ -13,7 +13,8 @@ usage_table() {
 	guest-ip|MAC|the IPv4 address the guest gives to the NIC with this MAC
 	guest-mac|NAME|the MAC guest-xml gives to guest NAME
 	client|CMD...|run CMD outside the hosts, on the wire (10.77.255.254)
-	pf|HOST [N]|the name of HOST's PF number N (0)
+	netboot|NAME [--cmdline WORDS]|serve DHCP and TFTP on the client until killed: guests that boot from the network get the lab's guest, as NAME
+pf|HOST [N]|the name of HOST's PF number N (0)
 	install|[HOST]|put the built tree into running hosts again and restart the agent
 	console|[-f] HOST|HOST's console; -f: follow
 	resets|HOST|what the emulator tells of each reset of a CPU; "Triple fault": HOST's own kernel did it

@@ -63,6 +63,29 @@ net_up() {
 	ip -n "$NS_CLIENT" link set eth0 up
 }
 
+# netboot CMDLINE: becomes a DHCP and TFTP server on the client, of which the firmware of
+# guests gets the lab's guest. dnsmasq is that of the hosts' root filesystem (libvirt needs
+# it there). The addresses that it gives out are nobody's: guests have theirs by their MAC.
+netboot() {
+	local dir=$RUN/netboot
+	mkdir -p "$dir"
+	ln -sf "$(readlink -f "$KERNEL")" "$dir/vmlinuz"
+	ln -sf "${ROOTFS%/root}/guest.cpio" "$dir/initramfs"
+	cat >"$dir/boot.ipxe" <<-IPXE
+	#!ipxe
+	kernel tftp://$CLIENT_ADDR/vmlinuz initrd=initramfs $1
+	initrd tftp://$CLIENT_ADDR/initramfs
+	boot
+	IPXE
+	exec ip netns exec "$NS_CLIENT" \
+		"$ROOTFS/usr/lib64/ld-linux-x86-64.so.2" --inhibit-cache --library-path "$ROOTFS/usr/lib/x86_64-linux-gnu" \
+		"$ROOTFS/usr/sbin/dnsmasq" --conf-file=/dev/null --keep-in-foreground --user=root --pid-file \
+		--log-facility=- --port=0 --interface=eth0 --bind-interfaces \
+		--dhcp-range=10.77.255.1,10.77.255.99,255.255.0.0,1h --dhcp-authoritative --no-ping \
+		--dhcp-leasefile="$dir/leases" --dhcp-option=option:router \
+		--dhcp-boot=boot.ipxe --enable-tftp --tftp-root="$dir"
+}
+
 # Ends what still runs in the lab's namespaces (started by 'lab client' or
 # 'lab exec', nothing else can be in there), then removes them.
 net_down() {

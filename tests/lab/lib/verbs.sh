@@ -231,6 +231,22 @@ verb_client() {
 	exec ip netns exec "$NS_CLIENT" "$@"
 }
 
+verb_netboot() {
+	local name=${1-} cmdline=''
+	is_up || die "lab '$LAB' is not up (lab up)"
+	[[ $name =~ ^[A-Za-z0-9_.-]+$ ]] || usage_error "netboot NAME [--cmdline WORDS]"
+	shift
+	while [[ $# -gt 0 ]]; do
+		case $1 in
+		--cmdline) cmdline=$(option_value "$@"); shift ;;
+		*) usage_error "netboot: what is '$1'?" ;;
+		esac
+		shift
+	done
+	rootfs_locate || die "the hosts' root filesystem is not the one that this lab was brought up with"
+	netboot "$(guest_cmdline "$name" "$cmdline")"
+}
+
 verb_pf() {
 	host_check "${1-}"
 	load_lab
