@@ -22,6 +22,7 @@ enum sfh_virt_event_kind {
 	SFH_VIRT_RESUMED,	    /* after a pause */
 	SFH_VIRT_STOPPED,	    /* gone from this host, whatever the cause */
 	SFH_VIRT_NEGOTIATED,	    /* QEMU's FAILOVER_NEGOTIATED; device: the standby's alias */
+	SFH_VIRT_RESET,		    /* QEMU: the machine was reset, by the guest or from outside */
 	SFH_VIRT_DEVICE_ADDED,	    /* device: alias; never a VF of ours */
 	SFH_VIRT_DEVICE_REMOVED,    /* device: alias */
 	SFH_VIRT_DEVICE_KEPT,	    /* the guest refused to let go; device: alias */

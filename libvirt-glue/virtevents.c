@@ -123,6 +123,8 @@ static void on_qmp(virConnectPtr conn, virDomainPtr dom, const char *event, long
 	if (strcmp(event, "FAILOVER_NEGOTIATED") == 0) {
 		detail_string(details, "device-id", device, sizeof(device));
 		emit(opaque, SFH_VIRT_NEGOTIATED, dom, device);
+	} else if (strcmp(event, "RESET") == 0) {
+		emit(opaque, SFH_VIRT_RESET, dom, NULL);
 	} else if (strcmp(event, "UNPLUG_PRIMARY") == 0) {
 		detail_string(details, "device-id", device, sizeof(device));
 		emit(opaque, SFH_VIRT_VF_ASKED, dom, device);
@@ -210,7 +212,7 @@ int sfh_virt_events_subscribe(struct sfh_virt *v)
 				       VIR_NETWORK_EVENT_CALLBACK(on_network), v, NULL) < 0 ||
 			       virConnectDomainQemuMonitorEventRegister(
 				       c, NULL,
-				       "^(FAILOVER_NEGOTIATED|DEVICE_DELETED|UNPLUG_PRIMARY|MIGRATION"
+				       "^(FAILOVER_NEGOTIATED|RESET|DEVICE_DELETED|UNPLUG_PRIMARY|MIGRATION"
 				       "|NIC_RX_FILTER_CHANGED)$",
 				       on_qmp, v,
 				       NULL,

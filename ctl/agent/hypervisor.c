@@ -288,7 +288,8 @@ static void hv_ask_negotiated(void *ctx, const struct sfh_pair *p)
 void sfh_agent_ask_negotiated(struct sfh_agent *a)
 {
 	for (const struct sfh_pair *p = a->engine.pairs; p; p = p->next)
-		if (!p->negotiated && p->adopted && !p->bond && p->state == SFH_PAIR_STANDBY)
+		if (!p->negotiated && p->adopted && !p->bond &&
+		    (p->state == SFH_PAIR_STANDBY || sfh_pair_boots(p)))
 			hv_ask_negotiated(a, p);
 }
 
@@ -539,6 +540,9 @@ static void handle(struct sfh_agent *a, const struct sfh_virt_event *ev)
 			negotiated(a, ev);
 		else
 			look(a, ev);
+		break;
+	case SFH_VIRT_RESET:
+		sfh_engine_guest_event(&a->engine, ev->uuid, SFH_EV_RESET, NULL);
 		break;
 	case SFH_VIRT_DEVICE_ADDED:
 		look(a, ev); /* a NIC, perhaps */

@@ -8,6 +8,7 @@
 
 /* Bounds, in milliseconds. */
 #define SFH_PROOF_DEADLINE_MS 30000
+#define SFH_BOOT_DEADLINE_MS 300000 /* for a guest that was reset with a VF to say STANDBY again */
 #define SFH_UNPLUG_DEADLINE_MS 30000
 #define SFH_ARRIVING_TTL_MS 60000
 #define SFH_PROBE_INTERVAL_MS 2

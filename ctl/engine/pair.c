@@ -28,11 +28,17 @@ const char *sfh_pair_event_name(enum sfh_pair_event event)
 	return (unsigned)event < _SFH_EV_MAX ? names[event] : "unknown";
 }
 
+bool sfh_pair_boots(const struct sfh_pair *p)
+{
+	return p->state == SFH_PAIR_PROVING && !p->negotiated && !p->bond;
+}
+
 bool sfh_pair_at_rest(const struct sfh_pair *p)
 {
 	return p->state != SFH_PAIR_LEASING && p->state != SFH_PAIR_PLUGGING &&
-	       p->state != SFH_PAIR_PROVING && p->state != SFH_PAIR_UNPLUGGING &&
-	       p->state != SFH_PAIR_YIELDING && p->state != SFH_PAIR_LANDING;
+	       (p->state != SFH_PAIR_PROVING || sfh_pair_boots(p)) &&
+	       p->state != SFH_PAIR_UNPLUGGING && p->state != SFH_PAIR_YIELDING &&
+	       p->state != SFH_PAIR_LANDING;
 }
 
 /* --- remembered for later ---------------------------------------------------------------- */
@@ -74,6 +80,14 @@ static void act_note_negotiated(struct sfh_engine *e, struct sfh_pair *p, const 
 	sfh_pair_save(e, p);
 }
 
+/* What it had said it knows was said by a system that is gone. */
+static void act_note_reset(struct sfh_engine *e, struct sfh_pair *p, const char *why)
+{
+	(void)why;
+	p->negotiated = false;
+	sfh_pair_save(e, p);
+}
+
 /* --- the table --------------------------------------------------------------------------- */
 
 #define ROW(s, ev, act, text)                                                                      \
@@ -93,6 +107,7 @@ static const struct sfh_transition table[] = {
 
 	ROW(STANDBY, RESUMED, sfh_act_resumed, "-> leasing if nothing speaks against it"),
 	ROW(STANDBY, NEGOTIATED, sfh_act_negotiated, "-> leasing if nothing speaks against it"),
+	ROW(STANDBY, RESET, sfh_act_reset, "no VF until it negotiates again"),
 	ROW(STANDBY, FIRST_FRAME, sfh_act_first_frame,
 	    "asks what was negotiated if nobody heard; -> leasing if nothing speaks against it"),
 	ROW(STANDBY, CONSIDER, sfh_act_consider, "-> leasing if nothing speaks against it"),
@@ -107,6 +122,8 @@ static const struct sfh_transition table[] = {
 	ROW(LEASING, CONSIDER, sfh_act_try_lease, "again: -> plugging, or standby with a reason"),
 	ROW(LEASING, PORT_TAKEN, sfh_act_leased, "-> plugging"),
 	ROW(LEASING, PORT_REFUSED, sfh_act_port_refused, "VF freed; -> standby, port-profile"),
+	ROW(LEASING, NEGOTIATED, act_note_negotiated, "remembered"),
+	ROW(LEASING, RESET, act_note_reset, "remembered"),
 	ROW(LEASING, HOLD, act_hold_later, "after this switch"),
 	ROW(LEASING, ACCELERATE, act_accelerate_later, "takes back a hold"),
 	ROW(LEASING, LEAVE, act_leave_later, "after this switch"),
@@ -118,6 +135,7 @@ static const struct sfh_transition table[] = {
 	ROW(PLUGGING, PLUG_FAILED, sfh_act_plug_failed, "VF freed; -> standby, plug-failed"),
 	ROW(PLUGGING, NO_PORT, sfh_act_no_port, "VF freed; -> standby, no-spare-port"),
 	ROW(PLUGGING, NEGOTIATED, act_note_negotiated, "remembered"),
+	ROW(PLUGGING, RESET, act_note_reset, "remembered"),
 	ROW(PLUGGING, HOLD, act_hold_later, "after this switch"),
 	ROW(PLUGGING, ACCELERATE, act_accelerate_later, "takes back a hold"),
 	ROW(PLUGGING, LEAVE, act_leave_later, "after this switch"),
@@ -126,6 +144,9 @@ static const struct sfh_transition table[] = {
 
 	ROW(PROVING, PROOF, sfh_act_proof, "unpark, disarm; -> vf"),
 	ROW(PROVING, DEADLINE, sfh_act_no_proof, "-> unplugging, no-vf-driver"),
+	ROW(PROVING, RESET, sfh_act_reset_proving, "waits until it negotiates again"),
+	ROW(PROVING, CONSIDER, sfh_act_park, "after a reset, if the driver put that off"),
+	ROW(PROVING, NEGOTIATED, sfh_act_booted, "asked for the proof, and the deadline begins"),
 	ROW(PROVING, PORT_REFUSED, sfh_act_port_lost, "-> unplugging, port-profile"),
 	ROW(PROVING, HOLD, sfh_act_hold, "-> unplugging"),
 	ROW(PROVING, LEAVE, sfh_act_leave_vf, "-> unplugging, then leaving"),
@@ -135,6 +156,8 @@ static const struct sfh_transition table[] = {
 	ROW(PROVING, NIC_REMOVED, sfh_act_nic_removed, "-> unplugging, then gone"),
 	ROW(PROVING, STOPPED, sfh_act_gone, "VF freed, steering removed"),
 
+	ROW(VF, RESET, sfh_act_reset_on_vf, "parked, armed; -> proving, when it negotiates again"),
+	ROW(VF, NEGOTIATED, act_note_negotiated, "remembered"),
 	ROW(VF, PORT_REFUSED, sfh_act_port_lost, "-> unplugging, port-profile"),
 	ROW(VF, HOLD, sfh_act_hold, "-> unplugging"),
 	ROW(VF, LEAVE, sfh_act_leave_vf, "-> unplugging, then leaving"),
@@ -151,6 +174,8 @@ static const struct sfh_transition table[] = {
 	    "it has let go; what waited for it is delivered"),
 	ROW(UNPLUGGING, UNPLUGGED, sfh_act_unplugged,
 	    "MAC zeroed, armed; -> standby, or leaving in a migration"),
+	ROW(UNPLUGGING, NEGOTIATED, act_note_negotiated, "remembered"),
+	ROW(UNPLUGGING, RESET, act_note_reset, "remembered; QEMU takes the VF at a reset"),
 	ROW(UNPLUGGING, ACCELERATE, act_accelerate_later, "back to the VF after this switch"),
 	ROW(UNPLUGGING, HOLD, act_hold_later, "and stays there"),
 	ROW(UNPLUGGING, LEAVE, act_leave_later, "after this switch"),
@@ -166,6 +191,8 @@ static const struct sfh_transition table[] = {
 	    "a snapshot is over: QEMU plugs the VF in, or -> standby"),
 	ROW(LEAVING, STAYS, sfh_act_stays,
 	    "if by libvirt's doing: -> proving, or standby without a VF"),
+	ROW(LEAVING, NEGOTIATED, act_note_negotiated, "remembered"),
+	ROW(LEAVING, RESET, act_note_reset, "remembered"),
 	ROW(LEAVING, HOLD, act_hold_later, "if it stays here"),
 	ROW(LEAVING, ACCELERATE, act_accelerate_later, "takes back a hold"),
 	ROW(LEAVING, NIC_REMOVED, act_nic_removed_later, "gone if it stays here"),
@@ -179,6 +206,8 @@ static const struct sfh_transition table[] = {
 	ROW(YIELDING, STAYS, sfh_act_stays, "-> vf, or proving if it had let go"),
 	ROW(YIELDING, DEADLINE, sfh_act_yield_late,
 	    "libvirt's job is aborted; stays until QEMU says so"),
+	ROW(YIELDING, NEGOTIATED, act_note_negotiated, "remembered"),
+	ROW(YIELDING, RESET, act_note_reset, "remembered"),
 	ROW(YIELDING, HOLD, act_hold_later, "after this switch"),
 	ROW(YIELDING, ACCELERATE, act_accelerate_later, "takes back a hold"),
 	ROW(YIELDING, NIC_REMOVED, act_nic_removed_later, "gone if it stays here"),
@@ -188,6 +217,7 @@ static const struct sfh_transition table[] = {
 	ROW(LANDING, UNPLUG_FAILED, sfh_act_land_later, "asked again in a moment"),
 	ROW(LANDING, CONSIDER, sfh_act_drop_carried, "asked again"),
 	ROW(LANDING, NEGOTIATED, act_note_negotiated, "remembered"),
+	ROW(LANDING, RESET, act_note_reset, "remembered"),
 	ROW(LANDING, HOLD, act_hold_later, "after this"),
 	ROW(LANDING, ACCELERATE, act_accelerate_later, "takes back a hold"),
 	ROW(LANDING, LEAVE, act_leave_later, "after this"),

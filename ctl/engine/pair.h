@@ -32,6 +32,7 @@ enum sfh_pair_state {
 	X(DEVICES, "devices", "libvirt: the arriving guest's devices exist")                       \
 	X(RESUMED, "resumed", "libvirt: the guest's CPUs run here")                                \
 	X(NEGOTIATED, "negotiated", "QEMU: the guest acknowledged STANDBY")                        \
+	X(RESET, "reset", "QEMU: the machine was reset; its firmware runs")                        \
 	X(FIRST_FRAME, "first-frame", "BPF: the guest's first frame on its standby leg")           \
 	X(CONSIDER, "consider", "a condition changed: a VF freed, a timer, the network came up")   \
 	X(ACCELERATE, "accelerate", "user")                                                        \
@@ -115,7 +116,7 @@ struct sfh_pair {
 	enum sfh_reason reason;	 /* why not accelerated */
 	char detail[256];	 /* what a failure said, for `status` */
 	bool adopted;		 /* its XML has teaming and our alias */
-	bool negotiated;	 /* STANDBY acknowledged since the last start */
+	bool negotiated;	 /* STANDBY acknowledged since the last start or reset */
 	bool running;		 /* CPUs run here */
 	bool held;		 /* stays on standby until asked otherwise */
 	bool no_driver;		 /* no proof last time; until the next negotiation */
@@ -182,7 +183,11 @@ const struct sfh_transition *sfh_pair_table(size_t *ret_n);
 /* Applies the event; `why` (may be NULL) is a failure's sentence or a cause. */
 void sfh_pair_dispatch(struct sfh_engine *e, struct sfh_pair *p, enum sfh_pair_event event,
 		       const char *why);
-/* LEASING, PLUGGING, PROVING, UNPLUGGING, YIELDING and LANDING are not rest. */
+/* It was reset with a VF, and what knows of two legs does not run yet: it has the VF, parked,
+ * and its standby leg carries. */
+bool sfh_pair_boots(const struct sfh_pair *p);
+/* LEASING, PLUGGING, PROVING (but of a guest that boots), UNPLUGGING, YIELDING and LANDING
+ * are not rest. */
 bool sfh_pair_at_rest(const struct sfh_pair *p);
 const char *sfh_pair_state_name(enum sfh_pair_state state);
 const char *sfh_pair_event_name(enum sfh_pair_event event);

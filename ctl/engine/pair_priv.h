@@ -47,6 +47,7 @@ void sfh_pair_ask_negotiated(struct sfh_engine *e, struct sfh_pair *p);
 void sfh_pair_on_vf(struct sfh_engine *e, struct sfh_pair *p);
 sfh_pair_action sfh_act_consider, sfh_act_negotiated, sfh_act_first_frame, sfh_act_resumed,
 	sfh_act_accelerate;
+sfh_pair_action sfh_act_reset, sfh_act_reset_proving, sfh_act_booted;
 sfh_pair_action sfh_act_try_lease, sfh_act_leased, sfh_act_port_refused;
 sfh_pair_action sfh_act_plugged, sfh_act_plug_failed, sfh_act_no_port;
 sfh_pair_action sfh_act_proof, sfh_act_no_proof;
@@ -56,7 +57,9 @@ sfh_pair_action sfh_act_proof, sfh_act_no_proof;
 void sfh_pair_unplug(struct sfh_engine *e, struct sfh_pair *p, const char *cause);
 sfh_pair_action sfh_act_hold, sfh_act_hold_standby, sfh_act_port_lost, sfh_act_nic_removed,
 	sfh_act_vf_again;
-sfh_pair_action sfh_act_let_go, sfh_act_listens, sfh_act_unplugged, sfh_act_ejected, sfh_act_unplug_failed;
+sfh_pair_action sfh_act_reset_on_vf, sfh_act_park;
+sfh_pair_action sfh_act_let_go, sfh_act_listens, sfh_act_unplugged, sfh_act_ejected,
+	sfh_act_unplug_failed;
 
 /* --- pair_leave.c ---------------------------------------------------------------------- */
 sfh_pair_action sfh_act_leave_vf, sfh_act_leave_standby, sfh_act_migrate_failed;

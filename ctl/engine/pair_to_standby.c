@@ -68,6 +68,42 @@ void sfh_act_vf_again(struct sfh_engine *e, struct sfh_pair *p, const char *why)
 		sfh_pair_unplug(e, p, "nic-removed");
 }
 
+/* Its firmware, or whatever boots next, may know its standby leg alone, and QEMU has reset
+ * the VF. Neither would let go of it: it stays plugged, parked, out of the way of the
+ * standby leg, until the guest proves it anew. A guest that bonds its legs itself does not
+ * say when it is there again, and receives on both legs; and where nothing can be parked,
+ * nothing can be proven. */
+void sfh_act_reset_on_vf(struct sfh_engine *e, struct sfh_pair *p, const char *why)
+{
+	(void)why;
+	if (p->bond || p->nic_removed || !p->has_lease || !e->kernel->can_park(e->kernel_ctx, p->pf))
+		return;
+	p->negotiated = false;
+	p->lease_tries = 0;
+	sfh_pair_switch_begin(e, p, false, "reset");
+	sfh_pair_arm(e, p);
+	sfh_pair_prove(e, p);
+	sfh_act_park(e, p, NULL);
+	sfh_pair_filter(e, p, true);
+	sfh_pair_switch_step(e, p, "quiet");
+	sfh_pair_switch_end(e, p, NULL);
+}
+
+void sfh_act_park(struct sfh_engine *e, struct sfh_pair *p, const char *why)
+{
+	struct sfh_error err = { 0 };
+	int r;
+
+	(void)why;
+	if (!sfh_pair_boots(p))
+		return;
+	r = sfh_pool_unquiet(e, p, &err);
+	if (r == -EAGAIN && ++p->lease_tries < SFH_LEASE_TRIES) /* the driver is at its reset still */
+		p->retry_ns = e->now() + SFH_LEASE_RETRY_MS * MS;
+	else
+		sfh_pair_warn_if(e, r, &err);
+}
+
 /* Until the MAC is zero the NIC keeps what is sent to the guest for a VF that nobody
  * serves. QEMU's word comes tens of milliseconds later. */
 static void let_go(struct sfh_engine *e, struct sfh_pair *p)

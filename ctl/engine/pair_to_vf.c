@@ -239,6 +239,35 @@ void sfh_act_accelerate(struct sfh_engine *e, struct sfh_pair *p, const char *wh
 		e->listener->settled(e->listener_ctx, p->domain);
 }
 
+/* --- a guest that boots anew ------------------------------------------------------------- */
+
+/* Firmware talks, too (PXE), and knows of no second leg. */
+void sfh_act_reset(struct sfh_engine *e, struct sfh_pair *p, const char *why)
+{
+	(void)why;
+	p->negotiated = false;
+	sfh_pair_save(e, p);
+	sfh_act_consider(e, p, NULL);
+}
+
+void sfh_act_reset_proving(struct sfh_engine *e, struct sfh_pair *p, const char *why)
+{
+	(void)why;
+	if (p->bond) /* it says nothing when it is there again: asked all the time */
+		return;
+	p->negotiated = false;
+	sfh_pair_prove(e, p);
+}
+
+void sfh_act_booted(struct sfh_engine *e, struct sfh_pair *p, const char *why)
+{
+	(void)why;
+	p->negotiated = true;
+	if (!p->sw.begin_ns)
+		sfh_pair_switch_begin(e, p, true, "reset");
+	sfh_pair_prove(e, p);
+}
+
 /* --- proof ------------------------------------------------------------------------------- */
 
 void sfh_pair_on_vf(struct sfh_engine *e, struct sfh_pair *p)
@@ -265,9 +294,14 @@ void sfh_pair_prove(struct sfh_engine *e, struct sfh_pair *p)
 {
 	struct sfh_error err = { 0 };
 
+	/* Nobody answers yet in a guest that boots. What it sends over the VF proves it all
+	 * the same: not every guest's drivers come in the same order. */
+	bool boots = !p->negotiated && !p->bond;
+
 	sfh_pair_warn_if(e, e->kernel->want_proof(e->kernel_ctx, p, true, &err), &err);
-	p->next_probe_ns = e->now();
-	sfh_pair_enter(e, p, SFH_PAIR_PROVING, SFH_PROOF_DEADLINE_MS);
+	p->next_probe_ns = boots ? 0 : e->now();
+	p->reason = boots ? SFH_REASON_STANDBY_NOT_NEGOTIATED : SFH_REASON_NONE;
+	sfh_pair_enter(e, p, SFH_PAIR_PROVING, boots ? SFH_BOOT_DEADLINE_MS : SFH_PROOF_DEADLINE_MS);
 }
 
 void sfh_act_proof(struct sfh_engine *e, struct sfh_pair *p, const char *why)
@@ -276,6 +310,8 @@ void sfh_act_proof(struct sfh_engine *e, struct sfh_pair *p, const char *why)
 
 	(void)why;
 	p->next_probe_ns = 0;
+	if (sfh_pair_boots(p) && !p->sw.begin_ns)
+		sfh_pair_switch_begin(e, p, true, "reset");
 	sfh_pair_switch_step(e, p, "proved");
 	if (sfh_pool_unpark(e, p, &err) < 0) {
 		/* Parked it is of no use to the guest: off it, and not again by ourselves. */
@@ -304,6 +340,8 @@ void sfh_act_plugged(struct sfh_engine *e, struct sfh_pair *p, const char *why)
 		sfh_pair_unplug(e, p, p->vf_refused ? "vf-refused" : "nic-removed");
 	else if (!p->parked)
 		sfh_pair_on_vf(e, p);
+	else if (!p->negotiated && !p->bond) /* reset meanwhile */
+		sfh_pair_prove(e, p);
 	else
 		sfh_pair_enter(e, p, SFH_PAIR_PROVING, SFH_PROOF_DEADLINE_MS);
 }

@@ -89,6 +89,7 @@ void sfh_guest_take_over(struct sfh_engine *e, struct sfh_pair *p, const struct 
 	if (r == 0 && sfh_mac_equal(&now.mac, &p->mac))
 		sfh_port_resume(e, p);
 	p->parked = r == 0 && now.vlan == SFH_PARK_VLAN;
+	p->negotiated = known.negotiated || !p->parked; /* else it boots, or QEMU is asked */
 	/* One whose MAC is gone was being taken from a guest that had let go; as long as
 	 * the guest has it, it is its own. */
 	if (r == 0 && !p->parked && !sfh_mac_equal(&now.mac, &p->mac) &&

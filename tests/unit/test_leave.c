@@ -469,7 +469,7 @@ Test(leave, no_vf_for_a_guest_that_virsh_migrates)
 	cr_assert_eq(fake_leases(f), 0);
 	cr_assert_eq(sfh_engine_migrate(&f->e, GUEST, "qemu+ssh://there/system", NULL), -EBUSY);
 	fake_event(f, SFH_EV_STAYS);
-	assert_state(p, STANDBY);
+	assert_state(p, PLUGGING); /* what it said meanwhile is remembered */
 }
 
 Test(leave, a_nic_goes_while_virsh_migrates_and_the_guest_stays)

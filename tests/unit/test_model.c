@@ -37,6 +37,7 @@
 	X(UNPLUG_OK, 7)    \
 	X(UNPLUG_FAIL, 2)  \
 	X(EJECT, 1)        \
+	X(RESET, 2)        \
 	X(MIGRATE, 2)      \
 	X(MIGRATE_OK, 2)   \
 	X(MIGRATE_FAIL, 2) \
@@ -147,6 +148,7 @@ static bool applies(const struct world *w, const struct world_guest *g, unsigned
 		return p && p->state == SFH_PAIR_STANDBY;
 	case DO_HOLD:
 	case DO_EJECT:
+	case DO_RESET:
 		return p && p->state == SFH_PAIR_VF;
 	case DO_PLUG_OK:
 	case DO_PLUG_FAIL:
@@ -354,6 +356,13 @@ static void apply(struct world *w, const struct op *op)
 			world_unplug_answer(w, g, n, true);
 		break;
 	}
+	case DO_RESET: /* QEMU carries out the unplugs that it had asked for */
+		for (unsigned i = 0; runs && i < g->nnics; i++)
+			if (g->nic[i].unplugging)
+				world_unplug_answer(w, g, i, true);
+		if (runs)
+			sfh_engine_guest_event(e, g->uuid, SFH_EV_RESET, NULL);
+		break;
 	case DO_MIGRATE:
 		if (runs)
 			(void)sfh_engine_migrate(e, g->uuid, "qemu+ssh://there/system", NULL);
