@@ -118,6 +118,8 @@ int sfh_virt_unadopt_all(struct sfh_virt *v, sfh_is_hybrid_fn is_hybrid, void *c
  * newer). -EOPNOTSUPP: QEMU cannot say. */
 int sfh_virt_negotiated(struct sfh_virt *v, const char *uuid, const char *alias, bool *ret,
 			struct sfh_error *err);
+/* What QEMU's answer says of it: 1 yes, 0 no, -EAGAIN: the driver has not finished. */
+int sfh_virt_standby_of(const char *answer);
 /* The addresses beside its own that the virtio NIC `alias` is to receive, at most n;
  * returns how many (rxfilter.h). From then on QEMU tells of the next change
  * (SFH_VIRT_RX_FILTER), once. */

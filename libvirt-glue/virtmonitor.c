@@ -8,6 +8,11 @@
 #include <libvirt/libvirt-qemu.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
+
+/* How long a driver may take between two writes. */
+#define NEGOTIATION_LOOKS 20
+#define NEGOTIATION_PAUSE_US 25000
 
 /* A QMP command; *ret is what QEMU says, the caller's, free(). */
 static int qmp_ask(struct sfh_virt *v, const char *uuid, const char *command, char **ret,
@@ -33,42 +38,59 @@ static int qmp(struct sfh_virt *v, const char *uuid, const char *command, struct
 	return strstr(answer, "\"return\"") ? 0 : sfh_err(err, -EIO, "QEMU says: %s", answer);
 }
 
-/* {"return": {"guest-features": {"dev-features": ["VIRTIO_NET_F_STANDBY: …", …]}}} */
-static bool has_standby(const char *answer)
+static bool lists(const json_t *names, const char *prefix)
 {
-	json_t *root = json_loads(answer, 0, NULL), *feature;
-	const json_t *features = json_object_get(
-		json_object_get(json_object_get(root, "return"), "guest-features"),
-		"dev-features");
-	bool found = false;
+	const json_t *name;
 	size_t i;
 
-	json_array_foreach((json_t *)features, i, feature) {
-		const char *text = json_string_value(feature);
+	json_array_foreach((json_t *)names, i, name) {
+		const char *text = json_string_value(name);
 
-		found |= text && strncmp(text, "VIRTIO_NET_F_STANDBY", 20) == 0;
+		if (text && strncmp(text, prefix, strlen(prefix)) == 0)
+			return true;
 	}
+	return false;
+}
+
+/* {"return": {"guest-features": {"dev-features": ["VIRTIO_NET_F_STANDBY: …", …]},
+ *	       "status": {"statuses": ["VIRTIO_CONFIG_S_FEATURES_OK: …", …]}}} */
+int sfh_virt_standby_of(const char *answer)
+{
+	json_t *root = json_loads(answer, 0, NULL), *dev = json_object_get(root, "return");
+	bool said = lists(json_object_get(json_object_get(dev, "guest-features"), "dev-features"),
+			  "VIRTIO_NET_F_STANDBY");
+	bool done = lists(json_object_get(json_object_get(dev, "status"), "statuses"),
+			  "VIRTIO_CONFIG_S_FEATURES_OK");
+
 	json_decref(root);
-	return found;
+	return !said ? 0 : done ? 1 : -EAGAIN;
 }
 
 int sfh_virt_negotiated(struct sfh_virt *v, const char *uuid, const char *alias, bool *ret,
 			struct sfh_error *err)
 {
-	_cleanup_free_ char *answer = NULL;
 	char command[320];
-	int r;
+	int r = -EAGAIN;
 
 	(void)snprintf(command, sizeof(command),
 		       "{\"execute\":\"x-query-virtio-status\",\"arguments\":"
 		       "{\"path\":\"/machine/peripheral/%s/virtio-backend\"}}",
 		       alias);
-	r = qmp_ask(v, uuid, command, &answer, err);
-	if (r < 0)
-		return r;
-	if (!strstr(answer, "\"return\""))
-		return sfh_err(err, -EOPNOTSUPP, "QEMU does not tell what the guest negotiated");
-	*ret = has_standby(answer);
+	/* What a driver has not finished may be half its own, half that of the one before. */
+	for (int i = 0; i < NEGOTIATION_LOOKS && r == -EAGAIN; i++) {
+		_cleanup_free_ char *answer = NULL;
+
+		if (i)
+			(void)usleep(NEGOTIATION_PAUSE_US);
+		r = qmp_ask(v, uuid, command, &answer, err);
+		if (r < 0)
+			return r;
+		if (!strstr(answer, "\"return\""))
+			return sfh_err(err, -EOPNOTSUPP,
+				       "QEMU does not tell what the guest negotiated");
+		r = sfh_virt_standby_of(answer);
+	}
+	*ret = r > 0;
 	return 0;
 }
 

@@ -49,7 +49,7 @@ struct guest_job {
 	char text[512]; /* alias or URI */
 	char *xml;
 	unsigned flags;
-	bool yes;
+	bool yes, claimed;
 	int (*call)(struct sfh_virt *v, const char *uuid, struct sfh_error *err);
 	int result;
 	struct sfh_error err;
@@ -266,13 +266,13 @@ static void done_negotiated(struct sfh_job *job)
 
 	if (j->err.code)
 		sfh_agent_log(LOG_NOTICE, "%s: %s", j->uuid, j->err.text);
-	if (j->yes)
+	if (j->yes || (j->err.code && j->claimed))
 		sfh_engine_pair_event(&j->a->engine, j->uuid, &j->mac, SFH_EV_NEGOTIATED, NULL);
 	sfh_agent_rearm(j->a);
 	guest_job_free(j);
 }
 
-static void hv_ask_negotiated(void *ctx, const struct sfh_pair *p)
+static void hv_ask_negotiated(void *ctx, const struct sfh_pair *p, bool claimed)
 {
 	struct sfh_agent *a = ctx;
 	struct guest_job *j = guest_job_new(a, p->domain, &p->mac);
@@ -280,6 +280,7 @@ static void hv_ask_negotiated(void *ctx, const struct sfh_pair *p)
 	if (!j)
 		return;
 	(void)sfh_strcpy(j->text, sizeof(j->text), p->alias);
+	j->claimed = claimed;
 	j->job.run = run_negotiated;
 	j->job.done = done_negotiated;
 	sfh_worker_submit(a->worker, &j->job);
@@ -290,7 +291,7 @@ void sfh_agent_ask_negotiated(struct sfh_agent *a)
 	for (const struct sfh_pair *p = a->engine.pairs; p; p = p->next)
 		if (!p->negotiated && p->adopted && !p->bond &&
 		    (p->state == SFH_PAIR_STANDBY || sfh_pair_boots(p)))
-			hv_ask_negotiated(a, p);
+			hv_ask_negotiated(a, p, false);
 }
 
 const struct sfh_hypervisor_ops sfh_agent_hypervisor_ops = {
@@ -341,7 +342,7 @@ static void negotiated(struct sfh_agent *a, const struct sfh_virt_event *ev)
 	const struct sfh_pair *p = pair_by_alias(a, ev->uuid, ev->device);
 
 	if (p)
-		sfh_engine_pair_event(&a->engine, ev->uuid, &p->mac, SFH_EV_NEGOTIATED, NULL);
+		sfh_engine_negotiated(&a->engine, ev->uuid, &p->mac);
 }
 
 static void done_look(struct sfh_job *job)

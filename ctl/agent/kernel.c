@@ -304,7 +304,7 @@ static int seen(void *ctx, const struct sfh_pair *p, struct sfh_pair_seen *ret)
 	if (r == 0)
 		*ret = (struct sfh_pair_seen){ .first_frame = v.last_frame_ns != 0,
 					       .lately = sfh_now_ns() - v.last_frame_ns < 500000000ull,
-					       .address = v.ip4 != 0 };
+					       .ip4 = v.ip4 };
 	return r;
 }
 
@@ -335,7 +335,8 @@ static int probe(void *ctx, const struct sfh_pair *p)
 		if (v.ip4) {
 			sfh_probe_frame(arp, &p->mac, &pf.mac, answer_to[i], SFH_PARK_VLAN, v.ip4);
 			r = sfh_probe_send(a->probe_fd, p->pf_ifindex, arp, sizeof(arp));
-		} else {
+		}
+		if (r == 0 && (!v.ip4 || v.ip4 == p->old_ip4)) { /* it may have another by now */
 			sfh_probe_ns_frame(ns, &p->mac, &pf.mac, answer_to[i], SFH_PARK_VLAN);
 			r = sfh_probe_send(a->probe_fd, p->pf_ifindex, ns, sizeof(ns));
 		}

@@ -137,6 +137,8 @@ void sfh_engine_guest_event(struct sfh_engine *e, const char *uuid, enum sfh_pai
 /* An event of one pair; `mac` NULL: as above. Unknown pairs are ignored. */
 void sfh_engine_pair_event(struct sfh_engine *e, const char *uuid, const struct sfh_mac *mac,
 			   enum sfh_pair_event event, const char *why);
+/* QEMU's event: the guest acknowledged STANDBY. */
+void sfh_engine_negotiated(struct sfh_engine *e, const char *uuid, const struct sfh_mac *mac);
 /* The pair that an entry of the datapath belongs to; NULL if none. */
 struct sfh_pair *sfh_engine_pair_by_key(const struct sfh_engine *e,
 					const struct sfh_guest_key *key);

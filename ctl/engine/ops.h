@@ -24,7 +24,7 @@ struct sfh_vf_slot {
 struct sfh_pair_seen {
 	bool first_frame; /* since it was staged */
 	bool lately;	  /* a frame of the guest in the latest half second */
-	bool address;	  /* an IPv4 address is known: the guest can be probed */
+	uint32_t ip4;	  /* its IPv4 address, with which it can be probed; 0: not known */
 };
 
 /* Fast and synchronous, called on the event loop. Negative errno on failure. */
@@ -112,8 +112,9 @@ struct sfh_hypervisor_ops {
 	int (*unplug)(void *ctx, const struct sfh_pair *pair);
 	int (*migrate)(void *ctx, const char *domain_uuid, const char *uri);
 	/* Asks QEMU whether the guest acknowledged STANDBY: SFH_EV_NEGOTIATED, or
-	 * nothing. May be NULL: then QEMU's own event is all there is. */
-	void (*ask_negotiated)(void *ctx, const struct sfh_pair *pair);
+	 * nothing; `claimed`: an event said so, which counts if QEMU cannot tell. May be
+	 * NULL: then QEMU's own event is all there is. */
+	void (*ask_negotiated)(void *ctx, const struct sfh_pair *pair, bool claimed);
 	/* Asks QEMU which addresses the NIC is to receive, and so makes it tell of the next
 	 * change: sfh_engine_rx_told(). May be NULL: then there are none. */
 	int (*ask_rx_filter)(void *ctx, const struct sfh_pair *pair);

@@ -85,6 +85,7 @@ static void act_note_reset(struct sfh_engine *e, struct sfh_pair *p, const char 
 {
 	(void)why;
 	p->negotiated = false;
+	p->was_reset = true;
 	sfh_pair_save(e, p);
 }
 

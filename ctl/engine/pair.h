@@ -117,6 +117,8 @@ struct sfh_pair {
 	char detail[256];	 /* what a failure said, for `status` */
 	bool adopted;		 /* its XML has teaming and our alias */
 	bool negotiated;	 /* STANDBY acknowledged since the last start or reset */
+	bool was_reset;		 /* or may have been: see sfh_engine_negotiated() */
+	uint32_t old_ip4;	 /* what it showed before it negotiated: another system's */
 	bool running;		 /* CPUs run here */
 	bool held;		 /* stays on standby until asked otherwise */
 	bool no_driver;		 /* no proof last time; until the next negotiation */

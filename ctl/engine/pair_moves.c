@@ -91,7 +91,7 @@ void sfh_pair_backlog(struct sfh_engine *e, struct sfh_pair *p)
 	p->uses_both = r == 0 && seen.lately;
 	/* Who cannot be asked would get late what it could have had in time; who still hears
 	 * on its VF would get it twice. */
-	if (!e->kernel->backlog || r < 0 || !seen.address || seen.lately)
+	if (!e->kernel->backlog || r < 0 || !seen.ip4 || seen.lately)
 		return;
 	r = e->kernel->backlog(e->kernel_ctx, p, true, &err);
 	sfh_pair_warn_if(e, r, &err);
@@ -104,7 +104,7 @@ void sfh_pair_ask(struct sfh_engine *e, struct sfh_pair *p)
 
 	if (!p->backlog && !p->uses_both) /* nothing depends on the answer */
 		return;
-	if (e->kernel->ask_standby && e->kernel->seen(e->kernel_ctx, p, &seen) == 0 && seen.address)
+	if (e->kernel->ask_standby && e->kernel->seen(e->kernel_ctx, p, &seen) == 0 && seen.ip4)
 		p->next_ask_ns = e->now();
 	if (p->backlog)
 		p->backlog_until_ns = e->now() + SFH_BACKLOG_MS * MS;

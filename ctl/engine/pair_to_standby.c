@@ -76,6 +76,7 @@ void sfh_act_vf_again(struct sfh_engine *e, struct sfh_pair *p, const char *why)
 void sfh_act_reset_on_vf(struct sfh_engine *e, struct sfh_pair *p, const char *why)
 {
 	(void)why;
+	p->was_reset = true;
 	if (p->bond || p->nic_removed || !p->has_lease || !e->kernel->can_park(e->kernel_ctx, p->pf))
 		return;
 	p->negotiated = false;

@@ -60,12 +60,12 @@ static bool guest_talks(struct sfh_engine *e, struct sfh_pair *p)
 
 	if (e->kernel->seen(e->kernel_ctx, p, &seen) < 0 || !seen.first_frame)
 		return false;
-	if (seen.address)
-		return true;
-	if (p->wants_address) { /* it was tried without one, in vain */
+	if (p->wants_address && (!seen.ip4 || seen.ip4 == p->old_ip4)) { /* tried so, in vain */
 		p->retry_ns = now + SFH_ADDRESS_RETRY_MS * MS;
 		return false;
 	}
+	if (seen.ip4)
+		return true;
 	if (!p->quiet_since_ns)
 		p->quiet_since_ns = now;
 	if (now - p->quiet_since_ns >= SFH_ADDRESS_WAIT_MS * MS)
@@ -212,7 +212,26 @@ void sfh_act_negotiated(struct sfh_engine *e, struct sfh_pair *p, const char *wh
 void sfh_pair_ask_negotiated(struct sfh_engine *e, struct sfh_pair *p)
 {
 	if (!p->negotiated && p->adopted && !p->bond && e->hv->ask_negotiated)
-		e->hv->ask_negotiated(e->hv_ctx, p);
+		e->hv->ask_negotiated(e->hv_ctx, p, false);
+}
+
+/* A driver acknowledges features in two halves, and QEMU (10.0.13) looks at what the device
+ * has after each: a new lower half beside the upper one of the system before makes it tell
+ * of a STANDBY that iPXE after Linux never meant. So after a reset it is asked what came of
+ * it in the end. */
+void sfh_engine_negotiated(struct sfh_engine *e, const char *uuid, const struct sfh_mac *mac)
+{
+	struct sfh_pair *p = sfh_engine_pair(e, uuid, mac);
+	struct sfh_pair_seen seen = { 0 };
+
+	if (!p)
+		return;
+	/* Until now firmware spoke, or the system before. */
+	p->old_ip4 = e->kernel->seen(e->kernel_ctx, p, &seen) == 0 ? seen.ip4 : 0;
+	if (p->was_reset && !p->bond && e->hv->ask_negotiated)
+		e->hv->ask_negotiated(e->hv_ctx, p, true);
+	else
+		sfh_pair_dispatch(e, p, SFH_EV_NEGOTIATED, NULL);
 }
 
 void sfh_act_first_frame(struct sfh_engine *e, struct sfh_pair *p, const char *why)
@@ -246,6 +265,7 @@ void sfh_act_reset(struct sfh_engine *e, struct sfh_pair *p, const char *why)
 {
 	(void)why;
 	p->negotiated = false;
+	p->was_reset = true;
 	sfh_pair_save(e, p);
 	sfh_act_consider(e, p, NULL);
 }
@@ -256,6 +276,7 @@ void sfh_act_reset_proving(struct sfh_engine *e, struct sfh_pair *p, const char 
 	if (p->bond) /* it says nothing when it is there again: asked all the time */
 		return;
 	p->negotiated = false;
+	p->was_reset = true;
 	sfh_pair_prove(e, p);
 }
 
@@ -352,7 +373,8 @@ void sfh_act_no_proof(struct sfh_engine *e, struct sfh_pair *p, const char *why)
 
 	(void)why;
 	/* Nobody could be asked who shows no address: that says nothing of its driver. */
-	if (e->kernel->seen(e->kernel_ctx, p, &seen) == 0 && !seen.address)
+	if (e->kernel->seen(e->kernel_ctx, p, &seen) == 0 &&
+	    (!seen.ip4 || seen.ip4 == p->old_ip4))
 		p->wants_address = true;
 	else
 		p->no_driver = true;

@@ -54,6 +54,7 @@ void sfh_guest_take_over(struct sfh_engine *e, struct sfh_pair *p, const struct 
 	(void)sfh_ledger_leases(e->ledger, recall_lease, &known);
 	(void)sfh_ledger_pairs(e->ledger, recall_pair, &known);
 	p->negotiated = known.negotiated;
+	p->was_reset = true;
 	p->held = known.held;
 	if (e->kernel->backlog) /* what waited was the last agent's, and went with it */
 		(void)e->kernel->backlog(e->kernel_ctx, p, false, &err);

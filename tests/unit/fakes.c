@@ -50,6 +50,7 @@ struct fake *fake_new(void)
 	f->pf[0] = (struct fake_pf){ .name = "pf0", .ifindex = 100, .nvfs = 2, .can_park = true };
 	f->pf[1] = (struct fake_pf){ .name = "pf1", .ifindex = 101, .nvfs = 2, .can_park = true };
 	f->first_frame = f->address = true;
+	f->ip4 = 0x0100000a;
 	f->known = 0xff;
 	f->refuse_code = EOPNOTSUPP;
 	engine_start(f);

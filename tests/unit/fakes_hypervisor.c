@@ -64,12 +64,13 @@ static int hv_reset(void *ctx, const char *uuid)
 	return 0;
 }
 
-static void hv_ask_negotiated(void *ctx, const struct sfh_pair *p)
+static void hv_ask_negotiated(void *ctx, const struct sfh_pair *p, bool claimed)
 {
 	struct fake *f = ctx;
 	char mac[SFH_MAC_STRLEN];
 
-	fake_record(f, "ask-negotiated %s", sfh_mac_format(&p->mac, mac));
+	fake_record(f, "ask-negotiated %s%s", sfh_mac_format(&p->mac, mac),
+		    claimed ? " claimed" : "");
 }
 
 static int hv_ask_rx_filter(void *ctx, const struct sfh_pair *p)

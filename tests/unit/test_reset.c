@@ -270,3 +270,73 @@ Test(reset, an_agent_that_starts_under_a_plug_goes_on)
 	fake_sleep(f, 100);
 	cr_assert_gt(fake_count(f, "probe"), 10);
 }
+
+/* --- whose word it is --------------------------------------------------------------------- */
+
+static void qemu_says_negotiated(void)
+{
+	sfh_engine_negotiated(&f->e, GUEST, &mac_a);
+}
+
+Test(reset, after_a_reset_qemu_is_asked_whether_it_meant_it)
+{
+	struct sfh_pair *p = reset_on_its_vf();
+
+	qemu_says_negotiated(); /* of iPXE, after Linux */
+	cr_assert_eq(fake_count(f, "ask-negotiated 52:54:00:00:00:0a claimed"), 1);
+	assert_state(p, PROVING);
+	assert_reason(p, STANDBY_NOT_NEGOTIATED);
+	fake_sleep(f, 2ull * SFH_PROOF_DEADLINE_MS);
+	assert_state(p, PROVING);
+	fake_event(f, SFH_EV_UNPLUGGED);
+	fake_forget_calls(f);
+	qemu_says_negotiated();
+	assert_state(p, STANDBY);
+	cr_assert_eq(fake_count(f, "ask-negotiated 52:54:00:00:00:0a claimed"), 1);
+	fake_event(f, SFH_EV_NEGOTIATED); /* its answer */
+	assert_state(p, PLUGGING);
+}
+
+Test(reset, without_one_its_word_is_enough)
+{
+	struct sfh_pair *p = fake_start(f, GUEST, &mac_a);
+
+	qemu_says_negotiated();
+	assert_state(p, PLUGGING);
+	cr_assert_eq(fake_count(f, "ask-negotiated"), 0);
+	sfh_engine_negotiated(&f->e, OTHER, &mac_b); /* nobody */
+}
+
+Test(reset, an_agent_that_was_away_asks)
+{
+	struct sfh_pair *p;
+
+	(void)reset_on_its_vf();
+	p = found_by_the_next_agent();
+	qemu_says_negotiated();
+	cr_assert_eq(fake_count(f, "ask-negotiated 52:54:00:00:00:0a claimed"), 1);
+	assert_reason(p, STANDBY_NOT_NEGOTIATED);
+}
+
+/* Firmware had one address, the system has another, or none. */
+Test(reset, silence_at_firmwares_address_says_nothing_of_the_driver)
+{
+	struct sfh_pair *p = fake_start(f, GUEST, &mac_a);
+
+	qemu_says_negotiated();
+	fake_event(f, SFH_EV_PLUGGED);
+	fake_sleep(f, SFH_PROOF_DEADLINE_MS);
+	assert_state(p, UNPLUGGING);
+	fake_event(f, SFH_EV_UNPLUGGED);
+	assert_state(p, STANDBY);
+	assert_reason(p, SILENT);
+	fake_sleep(f, 60000);
+	assert_state(p, STANDBY);
+	f->ip4++; /* it shows its own */
+	fake_sleep(f, SFH_ADDRESS_RETRY_MS);
+	assert_state(p, PLUGGING);
+	fake_event(f, SFH_EV_PLUGGED);
+	fake_sleep(f, SFH_PROOF_DEADLINE_MS);
+	fake_event(f, SFH_EV_UNPLUGGED);
+	assert_reason(p, NO_VF_DRIVER);
+}
