@@ -101,8 +101,10 @@ void sfh_agent_steer_drop(struct sfh_agent *a);
 /* --- backlog.c --------------------------------------------------------------------------- */
 /* The injection device; NULL and a sentence if it cannot be made. */
 struct sfh_inject *sfh_agent_inject(struct sfh_agent *a, struct sfh_error *err);
-/* Before the datapath is closed. */
+/* Before the datapath is closed; after sfh_warmer_close(). */
 void sfh_agent_inject_close(struct sfh_agent *a);
+/* No device of ours without a use: likewise, if nobody needs it now. */
+void sfh_agent_inject_idle(struct sfh_agent *a);
 /* The engine's operations on backlogs. */
 int sfh_agent_backlog(void *ctx, const struct sfh_pair *p, bool on, struct sfh_error *err);
 int sfh_agent_ask_standby(void *ctx, const struct sfh_pair *p);
@@ -121,6 +123,7 @@ void sfh_warmer_stop(void *ctx, const struct sfh_pair *p);
 void sfh_warmer_forget(struct sfh_agent *a, const struct sfh_guest_key *key);
 /* Before the datapath is closed. */
 void sfh_warmer_close(struct sfh_agent *a);
+bool sfh_warmer_idle(const struct sfh_agent *a); /* no leg is probed */
 /* The entry of the datapath that belongs to a pair. */
 static inline struct sfh_guest_key sfh_agent_key_of(const struct sfh_pair *p)
 {

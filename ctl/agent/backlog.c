@@ -85,6 +85,14 @@ void sfh_agent_backlog_forget(struct sfh_agent *a, const struct sfh_guest_key *k
 		sfh_backlog_forget(a->backlogs, key);
 }
 
+void sfh_agent_inject_idle(struct sfh_agent *a)
+{
+	if (!sfh_warmer_idle(a) || (a->backlogs && !sfh_backlogs_empty(a->backlogs)))
+		return;
+	sfh_warmer_close(a);
+	sfh_agent_inject_close(a);
+}
+
 void sfh_agent_inject_close(struct sfh_agent *a)
 {
 	a->backlog_source = sd_event_source_disable_unref(a->backlog_source);

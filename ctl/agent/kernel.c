@@ -248,6 +248,7 @@ static int unstage(void *ctx, const struct sfh_pair *p, struct sfh_error *err)
 
 	sfh_warmer_forget(a, &key);
 	sfh_agent_backlog_forget(a, &key);
+	sfh_agent_inject_idle(a);
 	if (p->vlan && p->standby_ifindex && p->kind != SFH_STANDBY_TAP)
 		(void)sfh_nl_link_del(a->nl, vlan_link_name(p, name), NULL);
 	if (p->standby_ifindex)

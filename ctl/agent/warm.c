@@ -164,6 +164,7 @@ void sfh_warmer_stop(void *ctx, const struct sfh_pair *p)
 
 	sfh_warmer_tell(ctx, p);
 	sfh_warmer_forget(ctx, &key);
+	sfh_agent_inject_idle(ctx);
 }
 
 void sfh_warmer_forget(struct sfh_agent *a, const struct sfh_guest_key *key)
@@ -173,6 +174,11 @@ void sfh_warmer_forget(struct sfh_agent *a, const struct sfh_guest_key *key)
 	if (!a->warmer || !find(a->warmer, key, &at))
 		return;
 	remove_at(a->warmer, at);
+}
+
+bool sfh_warmer_idle(const struct sfh_agent *a)
+{
+	return !a->warmer || !a->warmer->n;
 }
 
 void sfh_warmer_close(struct sfh_agent *a)

@@ -190,6 +190,11 @@ void sfh_backlog_forget(struct sfh_backlogs *bl, const struct sfh_guest_key *key
 	free(b);
 }
 
+bool sfh_backlogs_empty(const struct sfh_backlogs *bl)
+{
+	return !bl->list;
+}
+
 void sfh_backlogs_free(struct sfh_backlogs **blp)
 {
 	struct sfh_backlogs *bl = *blp;

@@ -30,5 +30,7 @@ int sfh_backlog_end(struct sfh_backlogs *bl, struct sfh_steer *s, const struct s
 		    struct sfh_backlog_count *ret, struct sfh_error *err);
 /* The pair is gone: what waits is for nobody. */
 void sfh_backlog_forget(struct sfh_backlogs *bl, const struct sfh_guest_key *key);
+/* No pair has one. */
+bool sfh_backlogs_empty(const struct sfh_backlogs *bl);
 
 #endif
