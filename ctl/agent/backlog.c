@@ -44,7 +44,7 @@ int sfh_agent_backlog(void *ctx, const struct sfh_pair *p, bool on, struct sfh_e
 	struct sfh_guest_key key = sfh_agent_key_of(p);
 	struct sfh_backlog_count count = { 0 };
 	struct sfh_agent *a = ctx;
-	int r = make(a, err);
+	int r = on ? make(a, err) : 0;
 
 	if (r < 0)
 		return r;
@@ -53,8 +53,10 @@ int sfh_agent_backlog(void *ctx, const struct sfh_pair *p, bool on, struct sfh_e
 		r = -ENOTCONN;
 	else if (on)
 		r = sfh_backlog_begin(a->backlogs, a->steer, &key, err);
-	else
+	else if (a->backlogs)
 		r = sfh_backlog_end(a->backlogs, a->steer, &key, &count, err);
+	else if ((r = sfh_steer_backlog(a->steer, &key, 0, err)) == -ENOENT)
+		r = 0; /* what another process left of one, if anything */
 	(void)pthread_mutex_unlock(&a->steer_lock);
 	if (count.released || count.lost)
 		sfh_agent_log(LOG_DEBUG, "%s: %zu frame(s) waited for it, %zu were lost",

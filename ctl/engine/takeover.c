@@ -57,7 +57,7 @@ void sfh_guest_take_over(struct sfh_engine *e, struct sfh_pair *p, const struct 
 	p->was_reset = true;
 	p->held = known.held;
 	if (e->kernel->backlog) /* what waited was the last agent's, and went with it */
-		(void)e->kernel->backlog(e->kernel_ctx, p, false, &err);
+		(void)e->kernel->backlog(e->kernel_ctx, p, false, NULL);
 	if (known.lease_found) {
 		p->lease = known.lease;
 		p->has_lease = true;
