@@ -27,7 +27,7 @@ struct sfh_arp_ip4 {
 };
 
 static __always_inline void sfh_learn_ip4(struct __sk_buff *skb, const struct sfh_frame *f,
-					  struct sfh_guest_state *state)
+					  struct sfh_guest_state *state, __u64 now)
 {
 	struct sfh_arp_ip4 arp;
 	__u32 ip4;
@@ -42,20 +42,27 @@ static __always_inline void sfh_learn_ip4(struct __sk_buff *skb, const struct sf
 		    sfh_mac_word(arp.sender_mac) != f->src)
 			return;
 		__builtin_memcpy(&ip4, arp.sender_ip, 4);
-		if (!ip4 || (ip4 == state->ip4 && state->ip4_source == SFH_IP4_ARP))
-			return; /* 0: address probe, RARP-like announcement */
+		if (!ip4)
+			return; /* address probe, RARP-like announcement */
+		state->ip4_ns = now;
+		if (ip4 == state->ip4 && state->ip4_source == SFH_IP4_ARP)
+			return;
 		state->ip4 = ip4;
 		state->ip4_source = SFH_IP4_ARP;
-	} else if (f->proto == SFH_ETH_P_IP && state->ip4_source != SFH_IP4_ARP) {
+	} else if (f->proto == SFH_ETH_P_IP) {
 		__u8 first;
 
 		if (bpf_skb_load_bytes(skb, f->l3 + 12, &ip4, sizeof(ip4)))
 			return;
 		__builtin_memcpy(&first, &ip4, 1);
-		if (first == 0 || first == 127 || first >= 224 || ip4 == state->ip4)
-			return;
-		state->ip4 = ip4;
-		state->ip4_source = SFH_IP4_PACKET;
+		if (ip4 == state->ip4)
+			state->ip4_ns = now;
+		else if (first != 0 && first != 127 && first < 224 &&
+			 state->ip4_source != SFH_IP4_ARP) {
+			state->ip4 = ip4;
+			state->ip4_source = SFH_IP4_PACKET;
+			state->ip4_ns = now;
+		}
 	}
 }
 
@@ -203,7 +210,7 @@ int sfh_from_guest(struct __sk_buff *skb)
 		sfh_first_frame(guest, state, &pair, ifindex, now);
 		sfh_meter_from_guest(guest, now);
 		if (parsed == SFH_PARSED)
-			sfh_learn_ip4(skb, &f, state);
+			sfh_learn_ip4(skb, &f, state, now);
 		if (sfh_is_to(f.dst, (const __u8[])SFH_PROBE_MAC)) {
 			if (parsed == SFH_PARSED && sfh_answers(skb, f.proto, f.l3))
 				sfh_prove(guest, &pair, ifindex);

@@ -20,8 +20,14 @@ static int on_frames(sd_event_source *source, int fd, uint32_t revents, void *us
 
 	(void)source;
 	(void)fd;
-	(void)revents;
-	sfh_backlogs_take(a->backlogs);
+	if (!(revents & (EPOLLERR | EPOLLHUP))) {
+		sfh_backlogs_take(a->backlogs);
+		return 0;
+	}
+	/* The next one who needs it makes another. */
+	sfh_agent_log(LOG_WARNING, "somebody removed the injection device; it is made anew");
+	sfh_warmer_close(a);
+	sfh_agent_inject_close(a);
 	return 0;
 }
 

@@ -305,7 +305,7 @@ static int seen(void *ctx, const struct sfh_pair *p, struct sfh_pair_seen *ret)
 	if (r == 0)
 		*ret = (struct sfh_pair_seen){ .first_frame = v.last_frame_ns != 0,
 					       .lately = sfh_now_ns() - v.last_frame_ns < 500000000ull,
-					       .ip4 = v.ip4 };
+					       .ip4 = v.ip4, .ip4_ns = v.ip4_ns };
 	return r;
 }
 
@@ -337,7 +337,7 @@ static int probe(void *ctx, const struct sfh_pair *p)
 			sfh_probe_frame(arp, &p->mac, &pf.mac, answer_to[i], SFH_PARK_VLAN, v.ip4);
 			r = sfh_probe_send(a->probe_fd, p->pf_ifindex, arp, sizeof(arp));
 		}
-		if (r == 0 && (!v.ip4 || v.ip4 == p->old_ip4)) { /* it may have another by now */
+		if (r == 0 && (!v.ip4 || v.ip4_ns < p->negotiated_ns)) { /* it may have another */
 			sfh_probe_ns_frame(ns, &p->mac, &pf.mac, answer_to[i], SFH_PARK_VLAN);
 			r = sfh_probe_send(a->probe_fd, p->pf_ifindex, ns, sizeof(ns));
 		}

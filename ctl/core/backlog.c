@@ -5,8 +5,8 @@
 #include <netinet/in.h>
 #include <string.h>
 
-/* Of one guest. A guest is deaf for some 50 ms: so many large frames come in that time
- * with 10 Gbit/s, and a standby leg takes about as many at once. */
+/* Of one guest. A guest is deaf for some 50 ms; that is room for 1 Gbit/s of full frames.
+ * What a standby leg's own queue (500 or 1000 frames) does not take at once is lost there. */
 #define MAX_FRAMES 4096
 #define MAX_BYTES  (16u << 20)
 

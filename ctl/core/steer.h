@@ -166,6 +166,7 @@ struct sfh_pair_view {
 	bool proof_wanted;	 /* still waiting for that one */
 	uint32_t ip4;		 /* network order, 0: none seen */
 	enum sfh_ip4_source ip4_source;
+	uint64_t ip4_ns;	 /* when it was shown last */
 	uint32_t generation;
 	uint64_t first_frame_ns; /* CLOCK_MONOTONIC; 0: no frame since it was (dis)armed */
 	uint64_t last_frame_ns;	 /* 0: none since it was staged */

@@ -59,6 +59,7 @@ int sfh_steer_get(struct sfh_steer *s, const struct sfh_guest_key *key, struct s
 		.proof_wanted = g.proof_generation && g.proof_generation != st.proof_generation,
 		.ip4 = st.ip4,
 		.ip4_source = st.ip4_source,
+		.ip4_ns = st.ip4_ns,
 		.generation = g.generation,
 		.first_frame_ns = st.seen_generation == g.generation ? st.first_frame_ns : 0,
 		.last_frame_ns = st.last_frame_ns,

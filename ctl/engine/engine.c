@@ -172,7 +172,7 @@ void sfh_engine_tick(struct sfh_engine *e)
 			(void)e->kernel->probe(e->kernel_ctx, p);
 		}
 		if (p->next_ask_ns && p->next_ask_ns <= now) {
-			p->next_ask_ns = now + SFH_PROBE_INTERVAL_MS * 1000000ull;
+			p->next_ask_ns = now + (p->backlog ? SFH_PROBE_INTERVAL_MS : SFH_ASK_INTERVAL_MS) * 1000000ull;
 			(void)e->kernel->ask_standby(e->kernel_ctx, p);
 		}
 		if (p->backlog_until_ns && p->backlog_until_ns <= now)

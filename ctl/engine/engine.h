@@ -12,6 +12,7 @@
 #define SFH_UNPLUG_DEADLINE_MS 30000
 #define SFH_ARRIVING_TTL_MS 60000
 #define SFH_PROBE_INTERVAL_MS 2
+#define SFH_ASK_INTERVAL_MS 20 /* whether it listens, of a guest for which nothing waits */
 #define SFH_BACKLOG_MS 200 /* how long a guest that let go of its VF may be deaf; below SFH_BACKLOG_NS */
 #define SFH_LAND_RETRY_MS 500 /* libvirt still has its hands on an arriving guest */
 #define SFH_LEASE_RETRY_MS 200 /* the PF's driver said EAGAIN or EBUSY: a VF in reset */

@@ -25,6 +25,7 @@ struct sfh_pair_seen {
 	bool first_frame; /* since it was staged */
 	bool lately;	  /* a frame of the guest in the latest half second */
 	uint32_t ip4;	  /* its IPv4 address, with which it can be probed; 0: not known */
+	uint64_t ip4_ns;  /* when it showed it last, CLOCK_MONOTONIC */
 };
 
 /* Fast and synchronous, called on the event loop. Negative errno on failure. */

@@ -77,6 +77,7 @@ static void act_note_negotiated(struct sfh_engine *e, struct sfh_pair *p, const 
 {
 	(void)why;
 	p->negotiated = true;
+	p->no_driver = p->vf_refused = p->wants_address = false;
 	sfh_pair_save(e, p);
 }
 

@@ -118,7 +118,7 @@ struct sfh_pair {
 	bool adopted;		 /* its XML has teaming and our alias */
 	bool negotiated;	 /* STANDBY acknowledged since the last start or reset */
 	bool was_reset;		 /* or may have been: see sfh_engine_negotiated() */
-	uint32_t old_ip4;	 /* what it showed before it negotiated: another system's */
+	uint64_t negotiated_ns;	 /* when; an address that it showed before was another system's */
 	bool running;		 /* CPUs run here */
 	bool held;		 /* stays on standby until asked otherwise */
 	bool no_driver;		 /* no proof last time; until the next negotiation */
@@ -145,6 +145,7 @@ struct sfh_pair {
 	bool backlog;		 /* leaving its VF: what comes for it may wait */
 	uint64_t backlog_until_ns; /* 0: it has not let go */
 	uint64_t next_ask_ns;	 /* whether it listens to its standby leg; 0: not asking */
+	bool park_pending;	 /* in PROVING: the driver put the parking off */
 	bool uses_both;		 /* when asked to leave the VF it still sent on its standby leg */
 	uint64_t retry_ns;	 /* when to consider again; 0: only on an event */
 	uint64_t quiet_since_ns; /* first frame seen, address not known */

@@ -122,7 +122,7 @@ void sfh_act_stays(struct sfh_engine *e, struct sfh_pair *p, const char *why)
 	p->asked_late |= !left; /* it may do so yet */
 	if (!left && !p->parked) { /* it never let go */
 		sfh_pair_warn_if(e, e->kernel->disarm(e->kernel_ctx, p, &err), &err);
-		sfh_pair_on_vf(e, p);
+		sfh_pair_stays_on_vf(e, p);
 		return;
 	}
 	sfh_pair_switch_begin(e, p, true, "migration-failed");

@@ -45,6 +45,9 @@ enum sfh_reason sfh_pair_why_not(struct sfh_engine *e, struct sfh_pair *p);
 void sfh_pair_ask_negotiated(struct sfh_engine *e, struct sfh_pair *p);
 /* The VF leg carries frames: from here the guest's frames belong to the VF. */
 void sfh_pair_on_vf(struct sfh_engine *e, struct sfh_pair *p);
+/* The same, at the end of a switch in which the guest may have been reset: then its firmware
+ * has its standby leg. */
+void sfh_pair_stays_on_vf(struct sfh_engine *e, struct sfh_pair *p);
 sfh_pair_action sfh_act_consider, sfh_act_negotiated, sfh_act_first_frame, sfh_act_resumed,
 	sfh_act_accelerate;
 sfh_pair_action sfh_act_reset, sfh_act_reset_proving, sfh_act_booted;

@@ -16,6 +16,7 @@ void sfh_pair_unplug(struct sfh_engine *e, struct sfh_pair *p, const char *cause
 	sfh_pair_switch_end(e, p, "given up: the guest had to leave the VF first");
 	p->next_probe_ns = 0;
 	p->let_go = false;
+	sfh_pair_backlog_end(e, p);
 	sfh_pair_switch_begin(e, p, false, cause);
 	/* The guest's first frame on its standby leg arms the entry, before libvirt
 	 * has told us anything. */
@@ -96,10 +97,12 @@ void sfh_act_park(struct sfh_engine *e, struct sfh_pair *p, const char *why)
 	int r;
 
 	(void)why;
-	if (!sfh_pair_boots(p))
+	if (!sfh_pair_boots(p) && !p->park_pending)
 		return;
 	r = sfh_pool_unquiet(e, p, &err);
-	if (r == -EAGAIN && ++p->lease_tries < SFH_LEASE_TRIES) /* the driver is at its reset still */
+	/* The driver is at its reset still; the guest may negotiate meanwhile. */
+	p->park_pending = r == -EAGAIN && ++p->lease_tries < SFH_LEASE_TRIES;
+	if (p->park_pending)
 		p->retry_ns = e->now() + SFH_LEASE_RETRY_MS * MS;
 	else
 		sfh_pair_warn_if(e, r, &err);
@@ -125,9 +128,9 @@ void sfh_act_let_go(struct sfh_engine *e, struct sfh_pair *p, const char *why)
 	(void)why;
 	if (p->let_go)
 		return;
+	sfh_pair_ask(e, p); /* its time runs */
 	if (!p->uses_both)
 		let_go(e, p);
-	sfh_pair_ask(e, p);
 }
 
 /* Its network stack takes frames from its standby leg: what came since it let go is not
@@ -205,6 +208,7 @@ void sfh_act_unplug_failed(struct sfh_engine *e, struct sfh_pair *p, const char 
 
 	if ((!why || p->asked_late) && reset_instead(e, p))
 		return;
+	sfh_pair_backlog_end(e, p); /* while the pair is still armed */
 	p->asked_late |= !why;
 	p->held = false;
 	p->leaving = false;
@@ -224,6 +228,8 @@ void sfh_act_unplug_failed(struct sfh_engine *e, struct sfh_pair *p, const char 
 		sfh_pair_warn_if(e, e->kernel->disarm(e->kernel_ctx, p, &err), &err);
 		/* A VF without its NIC is of no use: it is asked for again. */
 		sfh_pair_enter(e, p, SFH_PAIR_VF, p->nic_removed ? SFH_UNPLUG_DEADLINE_MS : 0);
+		if (!p->negotiated) /* it was reset meanwhile */
+			sfh_act_reset_on_vf(e, p, NULL);
 	}
 	if (leaving)
 		sfh_engine_migrated(e, p->domain, p->asked_late ? -ETIMEDOUT : -EBUSY, p->detail);

@@ -49,6 +49,12 @@ enum sfh_reason sfh_pair_why_not(struct sfh_engine *e, struct sfh_pair *p)
 	return SFH_REASON_NONE;
 }
 
+/* Of the system that negotiated, not of firmware or the system before it. */
+static bool shows_address(const struct sfh_pair *p, const struct sfh_pair_seen *seen)
+{
+	return seen->ip4 && seen->ip4_ns >= p->negotiated_ns;
+}
+
 /* A VF is plugged only under a guest that talks: one that has sent a frame on
  * its standby leg has a running network stack, and its address, once seen, is
  * what the VF leg is probed with. A guest that shows no IPv4 address in time is
@@ -60,7 +66,7 @@ static bool guest_talks(struct sfh_engine *e, struct sfh_pair *p)
 
 	if (e->kernel->seen(e->kernel_ctx, p, &seen) < 0 || !seen.first_frame)
 		return false;
-	if (p->wants_address && (!seen.ip4 || seen.ip4 == p->old_ip4)) { /* tried so, in vain */
+	if (p->wants_address && !shows_address(p, &seen)) { /* tried so, in vain */
 		p->retry_ns = now + SFH_ADDRESS_RETRY_MS * MS;
 		return false;
 	}
@@ -222,12 +228,11 @@ void sfh_pair_ask_negotiated(struct sfh_engine *e, struct sfh_pair *p)
 void sfh_engine_negotiated(struct sfh_engine *e, const char *uuid, const struct sfh_mac *mac)
 {
 	struct sfh_pair *p = sfh_engine_pair(e, uuid, mac);
-	struct sfh_pair_seen seen = { 0 };
 
 	if (!p)
 		return;
 	/* Until now firmware spoke, or the system before. */
-	p->old_ip4 = e->kernel->seen(e->kernel_ctx, p, &seen) == 0 ? seen.ip4 : 0;
+	p->negotiated_ns = e->now();
 	if (p->was_reset && !p->bond && e->hv->ask_negotiated)
 		e->hv->ask_negotiated(e->hv_ctx, p, true);
 	else
@@ -284,6 +289,7 @@ void sfh_act_booted(struct sfh_engine *e, struct sfh_pair *p, const char *why)
 {
 	(void)why;
 	p->negotiated = true;
+	p->no_driver = p->vf_refused = p->wants_address = false;
 	if (!p->sw.begin_ns)
 		sfh_pair_switch_begin(e, p, true, "reset");
 	sfh_pair_prove(e, p);
@@ -309,6 +315,15 @@ void sfh_pair_on_vf(struct sfh_engine *e, struct sfh_pair *p)
 		return;
 	}
 	sfh_pair_enter(e, p, SFH_PAIR_VF, 0);
+}
+
+void sfh_pair_stays_on_vf(struct sfh_engine *e, struct sfh_pair *p)
+{
+	bool was_reset = !p->negotiated;
+
+	sfh_pair_on_vf(e, p);
+	if (was_reset && p->state == SFH_PAIR_VF)
+		sfh_act_reset_on_vf(e, p, NULL);
 }
 
 void sfh_pair_prove(struct sfh_engine *e, struct sfh_pair *p)
@@ -360,7 +375,7 @@ void sfh_act_plugged(struct sfh_engine *e, struct sfh_pair *p, const char *why)
 	if (p->vf_refused || p->nic_removed)
 		sfh_pair_unplug(e, p, p->vf_refused ? "vf-refused" : "nic-removed");
 	else if (!p->parked)
-		sfh_pair_on_vf(e, p);
+		sfh_pair_stays_on_vf(e, p);
 	else if (!p->negotiated && !p->bond) /* reset meanwhile */
 		sfh_pair_prove(e, p);
 	else
@@ -373,10 +388,9 @@ void sfh_act_no_proof(struct sfh_engine *e, struct sfh_pair *p, const char *why)
 
 	(void)why;
 	/* Nobody could be asked who shows no address: that says nothing of its driver. */
-	if (e->kernel->seen(e->kernel_ctx, p, &seen) == 0 &&
-	    (!seen.ip4 || seen.ip4 == p->old_ip4))
+	if (e->kernel->seen(e->kernel_ctx, p, &seen) == 0 && !shows_address(p, &seen))
 		p->wants_address = true;
-	else
+	else if (!sfh_pair_boots(p)) /* that one was not asked */
 		p->no_driver = true;
 	sfh_pair_switch_end(e, p, "the VF carried no frame of the guest within the deadline");
 	sfh_pair_unplug(e, p, p->no_driver ? "no-vf-driver" : "silent");

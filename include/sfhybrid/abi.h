@@ -124,6 +124,7 @@ struct sfh_guest_state {
 	__u32 ip4_source;	/* enum sfh_ip4_source */
 	__u32 listens_generation; /* generation in which the guest answered on the standby leg */
 	__u32 _pad;
+	__u64 ip4_ns;		/* its latest frame that showed ip4 */
 };
 
 /* sfh_meter: when frames passed, for SFH_METER_WINDOW_NS from the moment at which a
@@ -340,7 +341,7 @@ _Static_assert(__builtin_offsetof(struct sfh_guest, meter_until_ns) == 24, "abi"
 _Static_assert(sizeof(struct sfh_fast_bucket) == 64, "a cache line");
 _Static_assert(__builtin_offsetof(struct sfh_fast, key.mac) == 8, "compared as one number");
 _Static_assert(sizeof(struct sfh_meter_leg) == 168, "abi");
-_Static_assert(sizeof(struct sfh_guest_state) == 48, "abi");
+_Static_assert(sizeof(struct sfh_guest_state) == 56, "abi");
 _Static_assert(sizeof(struct sfh_spread) == 8, "abi");
 _Static_assert(sizeof(struct sfh_counters) == 88, "abi");
 _Static_assert(sizeof(struct sfh_xdp_sent) == 16, "abi");

@@ -80,7 +80,8 @@ struct fake {
 	struct fake_address also[256];
 	unsigned room; /* for addresses in a PF's filter, groups apart; 0: it has no end */
 	bool first_frame, lately, address; /* what seen() says of every pair */
-	uint32_t ip4;			   /* the address then */
+	uint32_t ip4;			   /* the address then, */
+	uint64_t ip4_ns;		   /* and when it was shown; 0: right now */
 
 	/* fail[op] is what the op returns from its `skip`th call on, `times` times
 	 * (-1: for ever). */

@@ -364,7 +364,8 @@ static int k_seen(void *ctx, const struct sfh_pair *p, struct sfh_pair_seen *ret
 	(void)p;
 	VERDICT(f, OP_SEEN, NULL);
 	*ret = (struct sfh_pair_seen){ .first_frame = f->first_frame, .lately = f->lately,
-				       .ip4 = f->address ? f->ip4 : 0 };
+				       .ip4 = f->address ? f->ip4 : 0,
+				       .ip4_ns = f->ip4_ns ? f->ip4_ns : fake_now };
 	return 0;
 }
 

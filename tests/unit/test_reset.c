@@ -318,11 +318,69 @@ Test(reset, an_agent_that_was_away_asks)
 	assert_reason(p, STANDBY_NOT_NEGOTIATED);
 }
 
-/* Firmware had one address, the system has another, or none. */
+/* --- a reset in the middle of a switch --------------------------------------------------- */
+
+/* The VF is its own again, and firmware hears nothing there. */
+Test(reset, a_guest_that_was_reset_and_keeps_its_vf_has_its_standby_leg)
+{
+	struct sfh_pair *p = fake_pair_in(f, SFH_PAIR_VF);
+
+	fake_event(f, SFH_EV_HOLD);
+	fake_event(f, SFH_EV_RESET);
+	fake_event(f, SFH_EV_UNPLUG_FAILED);
+	assert_state(p, PROVING);
+	cr_assert(fake_armed(f, p));
+	cr_assert(p->parked);
+}
+
+Test(reset, proven_before_it_was_plugged_and_reset_then)
+{
+	struct sfh_pair *p = fake_pair_in(f, SFH_PAIR_PLUGGING);
+
+	fake_event(f, SFH_EV_PROOF);
+	fake_event(f, SFH_EV_RESET);
+	fake_event(f, SFH_EV_PLUGGED);
+	assert_state(p, PROVING);
+	cr_assert(fake_armed(f, p));
+	cr_assert(p->parked);
+}
+
+/* A driver that is at its reset says EAGAIN; a guest that boots fast has negotiated before it
+ * is asked again. */
+Test(reset, parking_that_was_put_off_is_done_though_the_guest_is_back)
+{
+	struct sfh_pair *p = fake_pair_in(f, SFH_PAIR_VF);
+
+	fake_fail(f, OP_VF_SET, EAGAIN, 0, 1);
+	fake_event(f, SFH_EV_RESET);
+	fake_event(f, SFH_EV_NEGOTIATED);
+	cr_assert_str_eq(fake_vf(f, 0, 0), CARRIES_A);
+	fake_sleep(f, SFH_LEASE_RETRY_MS);
+	cr_assert_str_eq(fake_vf(f, 0, 0), PARKED_A);
+	assert_state(p, PROVING);
+}
+
+/* Nobody asked it: that it has no driver for the VF is not known. */
+Test(reset, a_guest_that_boots_for_ever_is_not_said_to_lack_a_driver)
+{
+	struct sfh_pair *p = fake_pair_in(f, SFH_PAIR_VF);
+
+	fake_event(f, SFH_EV_RESET);
+	fake_sleep(f, SFH_BOOT_DEADLINE_MS);
+	assert_state(p, UNPLUGGING);
+	cr_assert_not(p->no_driver);
+	fake_event(f, SFH_EV_NEGOTIATED);
+	fake_event(f, SFH_EV_UNPLUGGED);
+	cr_assert_neq(p->reason, SFH_REASON_NO_VF_DRIVER);
+}
+
+/* Firmware showed an address, the system none yet. It may well have the same. */
 Test(reset, silence_at_firmwares_address_says_nothing_of_the_driver)
 {
 	struct sfh_pair *p = fake_start(f, GUEST, &mac_a);
 
+	f->ip4_ns = fake_now;
+	fake_sleep(f, 1000);
 	qemu_says_negotiated();
 	fake_event(f, SFH_EV_PLUGGED);
 	fake_sleep(f, SFH_PROOF_DEADLINE_MS);
@@ -332,7 +390,7 @@ Test(reset, silence_at_firmwares_address_says_nothing_of_the_driver)
 	assert_reason(p, SILENT);
 	fake_sleep(f, 60000);
 	assert_state(p, STANDBY);
-	f->ip4++; /* it shows its own */
+	f->ip4_ns = 0; /* it shows it */
 	fake_sleep(f, SFH_ADDRESS_RETRY_MS);
 	assert_state(p, PLUGGING);
 	fake_event(f, SFH_EV_PLUGGED);

@@ -139,7 +139,7 @@ Test(to_standby, a_guest_that_still_spoke_there_has_not_let_go)
 	fake_event(f, SFH_EV_FIRST_FRAME);
 	cr_assert_str_eq(fake_vf(f, 0, 0), CARRIES_A);
 	fake_sleep(f, 1000);
-	cr_assert_gt(fake_count(f, "ask_standby"), 400, "asked until it says so");
+	cr_assert_gt(fake_count(f, "ask_standby"), 40, "asked until it says so");
 	fake_event(f, SFH_EV_LISTENS);
 	cr_assert_str_eq(fake_vf(f, 0, 0), ZEROED);
 	fake_forget_calls(f);

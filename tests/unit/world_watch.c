@@ -170,7 +170,7 @@ static int w_seen(void *ctx, const struct sfh_pair *p, struct sfh_pair_seen *ret
 	int r = kernel->seen(ctx, p, ret);
 
 	if (r == 0 && nic)
-		*ret = (struct sfh_pair_seen){.first_frame = nic->talks, .ip4 = nic->address};
+		*ret = (struct sfh_pair_seen){.first_frame = nic->talks, .ip4 = nic->address, .ip4_ns = fake_now};
 	return r;
 }
 
