@@ -344,3 +344,27 @@ int take_events(struct sfh_steer *s, struct sfh_event *last)
 	cr_assert_geq(n, 0, "dispatch: %s", strerror(-n));
 	return n;
 }
+
+void leg_make(struct leg *leg, const struct leg_kind *kind)
+{
+	struct sfh_error err = {};
+
+	sandbox_enter();
+	sh("ip link add pf0 type veth peer name wire0 && ip link set wire0 up && ip link set pf0 up");
+	leg->pf = ifindex_of("pf0");
+	leg->wire = packet_open(ifindex_of("wire0"));
+	leg->s = steer_open();
+	leg->key = mk_key(leg->pf, MAC_GUEST, kind->vlan);
+	if (kind->kind == SFH_STANDBY_TAP) {
+		sh("ip link add br0 type bridge mcast_snooping 0 && ip link set pf0 master br0 && "
+		   "ip link set br0 up");
+		leg->guest = tap_make("standby0");
+		sh("ip link set standby0 master br0");
+	} else {
+		leg->guest = macvtap_make("standby0", "pf0", MAC_GUEST);
+	}
+	leg->standby = ifindex_of("standby0");
+	cr_assert_eq(sfh_steer_pf_attach(leg->s, leg->pf, kind->xdp, NULL, &err), 0, "%s", err.text);
+	cr_assert_eq(sfh_steer_standby_attach(leg->s, leg->standby, kind->kind, &err), 0, "%s",
+		     err.text);
+}

@@ -55,6 +55,23 @@ int tap_make(const char *name);
 /* Creates a macvtap in bridge mode on `pf` with this MAC, up; its character device. */
 int macvtap_make(const char *name, const char *pf, const char *mac);
 
+/* --- a standby leg --------------------------------------------------------------------- */
+struct leg_kind {
+	enum sfh_standby_kind kind;
+	bool xdp;
+	uint16_t vlan;
+};
+/* pf0 with its wire, and a standby device that the guest, the reader of `guest`, has: our
+ * programs on both, nothing staged. */
+struct leg {
+	struct sfh_steer *s;
+	uint32_t pf, standby;
+	int wire, guest;
+	struct sfh_guest_key key; /* of MAC_GUEST */
+};
+/* In a new sandbox. */
+void leg_make(struct leg *leg, const struct leg_kind *kind);
+
 /* --- steering ---------------------------------------------------------------------------- */
 struct sfh_steer *steer_open(void); /* defaults; fails the test */
 struct sfh_guest_key mk_key(uint32_t pf, const char *mac, uint16_t vlan);

@@ -17,51 +17,26 @@
 #define SOON 1000 /* ms in which what should come has come */
 #define NEVER 50  /* ms after which what should not is not coming */
 
-struct kind {
-	enum sfh_standby_kind kind;
-	bool xdp;
-	uint16_t vlan;
-};
+static struct leg L;
 
 static struct {
-	struct sfh_steer *s;
 	struct sfh_inject *inject;
 	struct sfh_warm *w;
 	struct sfh_warm_leg *leg;
-	uint32_t pf, standby;
-	int wire, guest;
-	struct sfh_guest_key key;
 	uint32_t latency_ns, ring_us;
 } T;
 
 /* The pair is on its VF leg: staged, not armed. */
-static void begin(const struct kind *k)
+static void begin(const struct leg_kind *k)
 {
 	struct sfh_error err = {};
-	bool tap = k->kind == SFH_STANDBY_TAP;
 
-	sandbox_enter();
-	sh("ip link add pf0 type veth peer name wire0 && ip link set wire0 up && ip link set pf0 up");
-	T.pf = ifindex_of("pf0");
-	T.wire = packet_open(ifindex_of("wire0"));
-	T.s = steer_open();
-	T.key = mk_key(T.pf, MAC_GUEST, k->vlan);
-	if (tap) {
-		sh("ip link add br0 type bridge mcast_snooping 0 && ip link set pf0 master br0 && "
-		   "ip link set br0 up");
-		T.guest = tap_make("standby0");
-		sh("ip link set standby0 master br0");
-	} else {
-		T.guest = macvtap_make("standby0", "pf0", MAC_GUEST);
-	}
-	T.standby = ifindex_of("standby0");
-	cr_assert_eq(sfh_steer_pf_attach(T.s, T.pf, k->xdp, NULL, &err), 0, "%s", err.text);
-	cr_assert_eq(sfh_steer_standby_attach(T.s, T.standby, k->kind, &err), 0, "%s", err.text);
-	cr_assert_eq(sfh_steer_stage(T.s, &T.key, T.standby, k->kind, false, &err), 0, "%s",
+	leg_make(&L, k);
+	cr_assert_eq(sfh_steer_stage(L.s, &L.key, L.standby, k->kind, false, &err), 0, "%s",
 		     err.text);
 	cr_assert_eq(sfh_inject_open(&T.inject, &err), 0, "%s", err.text);
-	cr_assert_eq(sfh_warm_open(T.s, T.inject, "/sys", &T.w, &err), 0, "%s", err.text);
-	cr_assert_eq(sfh_warm_leg_new(T.w, &T.key, T.standby, k->kind, &T.leg, &err), 0, "%s",
+	cr_assert_eq(sfh_warm_open(L.s, T.inject, "/sys", &T.w, &err), 0, "%s", err.text);
+	cr_assert_eq(sfh_warm_leg_new(T.w, &L.key, L.standby, k->kind, &T.leg, &err), 0, "%s",
 		     err.text);
 }
 
@@ -70,7 +45,7 @@ static void end(void)
 	sfh_warm_leg_free(&T.leg);
 	sfh_warm_close(&T.w);
 	sfh_inject_close(&T.inject);
-	sfh_steer_close(&T.s);
+	sfh_steer_close(&L.s);
 }
 
 static void send_probe(void)
@@ -111,20 +86,20 @@ static void expect_warm(void)
 	struct frame f;
 
 	send_probe();
-	f = guest_probe(T.guest, SOON);
+	f = guest_probe(L.guest, SOON);
 	cr_assert_gt(f.len, 0, "no probe came (%s)", sfh_cold_name(sfh_warm_why(T.leg)));
 	cr_assert_eq(check(), 1, "not warm: %s", sfh_cold_name(sfh_warm_why(T.leg)));
 }
 
 /* --- what every kind does ------------------------------------------------------------ */
 
-static struct kind kinds[] = {
+static struct leg_kind kinds[] = {
 	{ SFH_STANDBY_MACVTAP, false, 0 }, { SFH_STANDBY_MACVTAP, true, 0 },
 	{ SFH_STANDBY_TAP, false, 0 },	   { SFH_STANDBY_TAP, true, 0 },
 	{ SFH_STANDBY_MACVTAP, false, 42 }, { SFH_STANDBY_TAP, true, 42 },
 };
 
-static struct kind untagged[] = {
+static struct leg_kind untagged[] = {
 	{ SFH_STANDBY_MACVTAP, false, 0 }, { SFH_STANDBY_MACVTAP, true, 0 },
 	{ SFH_STANDBY_TAP, false, 0 },	   { SFH_STANDBY_TAP, true, 0 },
 };
@@ -132,16 +107,16 @@ static struct kind untagged[] = {
 #define KINDS(suite, name, table)                                                                  \
 	ParameterizedTestParameters(suite, name)                                                   \
 	{                                                                                          \
-		return cr_make_param_array(struct kind, table, SFH_ARRAY_SIZE(table));             \
+		return cr_make_param_array(struct leg_kind, table, SFH_ARRAY_SIZE(table));             \
 	}                                                                                          \
-	static void name(const struct kind *k);                                                    \
-	ParameterizedTest(struct kind *k, suite, name, .timeout = 30)                              \
+	static void name(const struct leg_kind *k);                                                    \
+	ParameterizedTest(struct leg_kind *k, suite, name, .timeout = 30)                              \
 	{                                                                                          \
 		begin(k);                                                                          \
 		name(k);                                                                           \
 		end();                                                                             \
 	}                                                                                          \
-	static void name(CR_UNUSED const struct kind *k)
+	static void name(CR_UNUSED const struct leg_kind *k)
 
 /* Proven only once the guest took it, and the guest cannot take it for its own. */
 KINDS(warm, proven_when_it_was_read, kinds)
@@ -153,7 +128,7 @@ KINDS(warm, proven_when_it_was_read, kinds)
 	send_probe();
 	(void)usleep(NEVER * 1000);
 	cr_assert_eq(check(), 0, "proven before anybody read it");
-	f = guest_probe(T.guest, SOON);
+	f = guest_probe(L.guest, SOON);
 	cr_assert_gt(f.len, 0);
 	cr_assert_eq(memcmp(f.b, dst, 6), 0, "the guest's own address is still in it");
 	cr_assert_eq(memcmp(f.b + (f.b[12] == 0x81 ? 18 : 14), blank, sizeof(blank)), 0,
@@ -171,10 +146,10 @@ KINDS(warm, leaves_no_trace, kinds)
 	struct sfh_pair_view v;
 	struct sfh_event ev;
 
-	cr_assert_eq(sfh_steer_stage(T.s, &T.key, T.standby, k->kind, true, NULL), 0);
+	cr_assert_eq(sfh_steer_stage(L.s, &L.key, L.standby, k->kind, true, NULL), 0);
 	for (int i = 0; i < 3; i++)
 		expect_warm();
-	v = view_of(T.s, &T.key);
+	v = view_of(L.s, &L.key);
 	cr_assert(!v.armed && v.arm_on_first_frame);
 	cr_assert_eq(v.first_frame_ns, 0);
 	cr_assert_eq(v.last_frame_ns, 0);
@@ -182,15 +157,15 @@ KINDS(warm, leaves_no_trace, kinds)
 	cr_assert_eq(v.counters.from_wire_frames, 0);
 	cr_assert_eq(v.counters.to_standby_frames, 0);
 	cr_assert_eq(v.counters.from_standby_frames, 0);
-	cr_assert_eq(take_events(T.s, &ev), 0);
-	cr_assert_eq(frame_read(T.wire, NEVER).len, 0, "a probe went out on the wire");
+	cr_assert_eq(take_events(L.s, &ev), 0);
+	cr_assert_eq(frame_read(L.wire, NEVER).len, 0, "a probe went out on the wire");
 }
 
 KINDS(warm, armed_pairs_too, untagged)
 {
-	cr_assert_eq(sfh_steer_arm(T.s, &T.key, NULL), 0);
+	cr_assert_eq(sfh_steer_arm(L.s, &L.key, NULL), 0);
 	expect_warm();
-	cr_assert_eq(view_of(T.s, &T.key).counters.from_wire_frames, 0);
+	cr_assert_eq(view_of(L.s, &L.key).counters.from_wire_frames, 0);
 }
 
 /* --- what goes wrong -------------------------------------------------------------------- */
@@ -208,7 +183,7 @@ KINDS(cold, standby_down_and_up_again, untagged)
 KINDS(cold, standby_gone, untagged)
 {
 	expect_warm();
-	cr_assert_eq(close(T.guest), 0);
+	cr_assert_eq(close(L.guest), 0);
 	(void)sh_status("ip link del standby0");
 	send_probe();
 	expect_cold(SFH_COLD_STANDBY_GONE);
@@ -228,9 +203,9 @@ KINDS(cold, pf_tc_program_removed, untagged)
 	expect_warm();
 	sh("tc filter del dev pf0 ingress");
 	send_probe();
-	(void)guest_probe(T.guest, NEVER); /* macvlan and bridge deliver it all the same */
+	(void)guest_probe(L.guest, NEVER); /* macvlan and bridge deliver it all the same */
 	expect_cold(SFH_COLD_PF_TC);
-	cr_assert_eq(sfh_steer_pf_attach(T.s, T.pf, k->xdp, NULL, NULL), 0);
+	cr_assert_eq(sfh_steer_pf_attach(L.s, L.pf, k->xdp, NULL, NULL), 0);
 	expect_warm();
 }
 
@@ -239,7 +214,7 @@ KINDS(cold, pf_tc_program_shadowed, untagged)
 {
 	sh("tc filter add dev pf0 ingress prio 5 protocol all bpf da bytecode '1,6 0 0 0,'");
 	send_probe();
-	(void)guest_probe(T.guest, NEVER);
+	(void)guest_probe(L.guest, NEVER);
 	expect_cold(SFH_COLD_PF_TC);
 }
 
@@ -248,12 +223,12 @@ KINDS(cold, steering_entry_removed, untagged)
 	struct sfh_guest g;
 
 	expect_warm();
-	cr_assert_eq(bpf_map_lookup_elem(T.s->map[SFH_MAP_GUESTS], &T.key, &g), 0);
-	cr_assert_eq(bpf_map_delete_elem(T.s->map[SFH_MAP_GUESTS], &T.key), 0);
+	cr_assert_eq(bpf_map_lookup_elem(L.s->map[SFH_MAP_GUESTS], &L.key, &g), 0);
+	cr_assert_eq(bpf_map_delete_elem(L.s->map[SFH_MAP_GUESTS], &L.key), 0);
 	send_probe();
-	cr_assert_eq(guest_probe(T.guest, NEVER).len, 0, "a probe without an entry was flooded");
+	cr_assert_eq(guest_probe(L.guest, NEVER).len, 0, "a probe without an entry was flooded");
 	expect_cold(SFH_COLD_ENTRY);
-	cr_assert_eq(bpf_map_update_elem(T.s->map[SFH_MAP_GUESTS], &T.key, &g, BPF_ANY), 0);
+	cr_assert_eq(bpf_map_update_elem(L.s->map[SFH_MAP_GUESTS], &L.key, &g, BPF_ANY), 0);
 	expect_warm();
 }
 
@@ -262,9 +237,9 @@ KINDS(cold, standby_program_removed, untagged)
 	expect_warm();
 	sh("tc filter del dev standby0 %s", k->kind == SFH_STANDBY_TAP ? "egress" : "ingress");
 	send_probe();
-	(void)guest_probe(T.guest, NEVER);
+	(void)guest_probe(L.guest, NEVER);
 	expect_cold(SFH_COLD_STANDBY_TC);
-	cr_assert_eq(sfh_steer_standby_attach(T.s, T.standby, k->kind, NULL), 0);
+	cr_assert_eq(sfh_steer_standby_attach(L.s, L.standby, k->kind, NULL), 0);
 	expect_warm();
 }
 
@@ -278,7 +253,7 @@ KINDS(cold, ring_stuck_and_loose_again, untagged)
 		send_probe();
 		expect_cold(SFH_COLD_RING_STUCK);
 	}
-	while (guest_probe(T.guest, NEVER).len)
+	while (guest_probe(L.guest, NEVER).len)
 		piled++;
 	cr_assert(piled >= 1 && piled <= 5, "%d probes piled up in a stuck guest", piled);
 	cr_assert_eq(check(), 1, "it reads, and is still cold");
@@ -292,11 +267,11 @@ KINDS(cold, ring_full, untagged)
 
 	expect_warm();
 	for (int i = 0; i < 1200; i++)
-		frame_send(T.wire, &f);
+		frame_send(L.wire, &f);
 	send_probe();
 	cr_assert_eq(check(), 0, "dropped, yet believed");
 	(void)sfh_warm_why(T.leg);
-	while (frame_read(T.guest, NEVER).len)
+	while (frame_read(L.guest, NEVER).len)
 		;
 	(void)check();
 	expect_warm();
@@ -307,14 +282,14 @@ static void cut_xdp(void)
 	char path[128];
 	int fd;
 
-	(void)snprintf(path, sizeof(path), "/sys/fs/bpf/sfhybrid/links/xdp-%u", T.pf);
+	(void)snprintf(path, sizeof(path), "/sys/fs/bpf/sfhybrid/links/xdp-%u", L.pf);
 	fd = bpf_obj_get(path);
 	cr_assert_geq(fd, 0, "%s: %s", path, strerror(errno));
 	cr_assert_eq(bpf_link_detach(fd), 0);
 	(void)close(fd);
 }
 
-static struct kind xdp_kinds[] = {
+static struct leg_kind xdp_kinds[] = {
 	{ SFH_STANDBY_MACVTAP, true, 0 }, { SFH_STANDBY_TAP, true, 0 },
 };
 
@@ -323,9 +298,9 @@ KINDS(cold, xdp_program_removed, xdp_kinds)
 	expect_warm();
 	cut_xdp();
 	send_probe();
-	(void)guest_probe(T.guest, NEVER);
+	(void)guest_probe(L.guest, NEVER);
 	expect_cold(SFH_COLD_PF_XDP);
-	cr_assert_eq(sfh_steer_pf_attach(T.s, T.pf, true, NULL, NULL), 0);
+	cr_assert_eq(sfh_steer_pf_attach(L.s, L.pf, true, NULL, NULL), 0);
 	expect_warm();
 }
 
@@ -345,7 +320,7 @@ static struct sfh_probe_seen seen(void)
 {
 	struct sfh_probe_seen v;
 
-	cr_assert_eq(bpf_map_lookup_elem(T.s->map[SFH_MAP_PROBE], &T.key, &v), 0);
+	cr_assert_eq(bpf_map_lookup_elem(L.s->map[SFH_MAP_PROBE], &L.key, &v), 0);
 	return v;
 }
 
@@ -355,12 +330,12 @@ KINDS(forgery, wrong_token_is_an_ordinary_frame, untagged)
 	const struct frame f = forged(0x1234567812345678, 7);
 	struct frame got;
 
-	cr_assert_eq(sfh_steer_arm(T.s, &T.key, NULL), 0);
-	frame_send(T.wire, &f);
-	got = guest_probe(T.guest, SOON);
+	cr_assert_eq(sfh_steer_arm(L.s, &L.key, NULL), 0);
+	frame_send(L.wire, &f);
+	got = guest_probe(L.guest, SOON);
 	cr_assert_frame(got, f);
 	cr_assert_eq(seen().flags, 0);
-	cr_assert_eq(view_of(T.s, &T.key).counters.from_wire_frames, 1);
+	cr_assert_eq(view_of(L.s, &L.key).counters.from_wire_frames, 1);
 }
 
 /* Even with the token: what the agent waits for is its own sequence number. */
@@ -371,16 +346,16 @@ KINDS(forgery, old_probe_proves_nothing, untagged)
 
 	expect_warm();
 	seq = seen().seq;
-	cr_assert_eq(bpf_map_lookup_elem(T.s->map[SFH_MAP_PROBE_WANT], &zero, &want), 0);
-	cr_assert_eq(bpf_map_delete_elem(T.s->map[SFH_MAP_GUESTS], &T.key), 0);
+	cr_assert_eq(bpf_map_lookup_elem(L.s->map[SFH_MAP_PROBE_WANT], &zero, &want), 0);
+	cr_assert_eq(bpf_map_delete_elem(L.s->map[SFH_MAP_GUESTS], &L.key), 0);
 	send_probe(); /* lost: there is no entry */
 	sh("ip link set standby0 up");
-	cr_assert_eq(sfh_steer_stage(T.s, &T.key, T.standby, k->kind, false, NULL), 0);
+	cr_assert_eq(sfh_steer_stage(L.s, &L.key, L.standby, k->kind, false, NULL), 0);
 	for (int i = 0; i < 3; i++) {
 		const struct frame f = forged(want.token, seq);
 
-		frame_send(T.wire, &f);
-		(void)guest_probe(T.guest, SOON);
+		frame_send(L.wire, &f);
+		(void)guest_probe(L.guest, SOON);
 	}
 	cr_assert_eq(check(), 0, "a replayed probe was believed");
 }
@@ -393,9 +368,9 @@ KINDS(forgery, no_token_no_probe, untagged)
 
 	sfh_warm_leg_free(&T.leg);
 	sfh_warm_close(&T.w);
-	cr_assert_eq(sfh_steer_arm(T.s, &T.key, NULL), 0);
-	frame_send(T.wire, &f);
-	got = guest_probe(T.guest, SOON);
+	cr_assert_eq(sfh_steer_arm(L.s, &L.key, NULL), 0);
+	frame_send(L.wire, &f);
+	got = guest_probe(L.guest, SOON);
 	cr_assert_frame(got, f);
 	cr_assert_eq(seen().flags, 0);
 }
@@ -403,19 +378,19 @@ KINDS(forgery, no_token_no_probe, untagged)
 /* The PF's program is not there and the bridge floods: a guest next door gets none. */
 Test(warm, neighbour_gets_no_probe, .timeout = 30)
 {
-	struct kind k = { SFH_STANDBY_TAP, false, 0 };
+	struct leg_kind k = { SFH_STANDBY_TAP, false, 0 };
 	struct sfh_guest_key other;
 	int guest2;
 
 	begin(&k);
 	guest2 = tap_make("standby1");
 	sh("ip link set standby1 master br0");
-	other = mk_key(T.pf, MAC_OTHER, 0);
-	cr_assert_eq(sfh_steer_standby_attach(T.s, ifindex_of("standby1"), k.kind, NULL), 0);
-	cr_assert_eq(sfh_steer_stage(T.s, &other, ifindex_of("standby1"), k.kind, false, NULL), 0);
+	other = mk_key(L.pf, MAC_OTHER, 0);
+	cr_assert_eq(sfh_steer_standby_attach(L.s, ifindex_of("standby1"), k.kind, NULL), 0);
+	cr_assert_eq(sfh_steer_stage(L.s, &other, ifindex_of("standby1"), k.kind, false, NULL), 0);
 	sh("tc filter del dev pf0 ingress");
 	send_probe();
-	cr_assert_gt(guest_probe(T.guest, SOON).len, 0, "the bridge did not flood: test is blind");
+	cr_assert_gt(guest_probe(L.guest, SOON).len, 0, "the bridge did not flood: test is blind");
 	cr_assert_eq(guest_probe(guest2, NEVER).len, 0, "a probe reached a guest next door");
 	end();
 }
