@@ -49,7 +49,9 @@ static __always_inline void sfh_learn_ip4(struct __sk_buff *skb, const struct sf
 			return;
 		state->ip4 = ip4;
 		state->ip4_source = SFH_IP4_ARP;
-	} else if (f->proto == SFH_ETH_P_IP) {
+	} else if (f->proto == SFH_ETH_P_IP &&
+		   (state->ip4_source != SFH_IP4_ARP ||
+		    now - state->ip4_ns >= SFH_IP4_FRESH_NS)) { /* not for every frame */
 		__u8 first;
 
 		if (bpf_skb_load_bytes(skb, f->l3 + 12, &ip4, sizeof(ip4)))

@@ -107,6 +107,8 @@ struct sfh_guest {
 	__u32 _pad;
 };
 
+#define SFH_IP4_FRESH_NS 1000000000ull
+
 enum sfh_ip4_source {
 	SFH_IP4_NONE = 0,
 	SFH_IP4_PACKET = 1, /* source of an IPv4 packet; a routing guest may mislead */
@@ -124,7 +126,7 @@ struct sfh_guest_state {
 	__u32 ip4_source;	/* enum sfh_ip4_source */
 	__u32 listens_generation; /* generation in which the guest answered on the standby leg */
 	__u32 _pad;
-	__u64 ip4_ns;		/* its latest frame that showed ip4 */
+	__u64 ip4_ns;		/* a frame that showed ip4; not older than the latest by SFH_IP4_FRESH_NS */
 };
 
 /* sfh_meter: when frames passed, for SFH_METER_WINDOW_NS from the moment at which a

@@ -341,6 +341,27 @@ Test(standby, a_guest_that_is_not_here_yet_is_not_on_its_vf_leg)
 	cr_assert_eq(verdict_to(MAC_OTHER), TC_ACT_UNSPEC);
 }
 
+/* Not for every packet, but never a second late. */
+Test(standby, when_an_address_was_shown_is_known)
+{
+	struct frame arp = mk_arp(MAC_GUEST, MAC_GUEST, "192.0.2.1");
+	struct frame packet = mk_ipv4(MAC_GUEST, "192.0.2.1");
+	struct frame other = mk_ipv4(MAC_GUEST, "192.0.2.7"); /* routed */
+	uint64_t shown;
+
+	stage_armed(&T.key, T.tap, SFH_STANDBY_TAP);
+	run_from_guest(T.tap, &arp);
+	shown = view_of(T.s, &T.key).ip4_ns;
+	cr_assert_neq(shown, 0);
+	run_from_guest(T.tap, &packet);
+	cr_assert_eq(view_of(T.s, &T.key).ip4_ns, shown);
+	(void)usleep(SFH_IP4_FRESH_NS / 1000);
+	run_from_guest(T.tap, &other);
+	cr_assert_eq(view_of(T.s, &T.key).ip4_ns, shown, "that is not the guest's own");
+	run_from_guest(T.tap, &packet);
+	cr_assert_gt(view_of(T.s, &T.key).ip4_ns, shown);
+}
+
 static struct frame arp_to(const __u8 *mac, __u8 op)
 {
 	struct frame f = mk_arp(MAC_GUEST, MAC_GUEST, "192.0.2.1");
