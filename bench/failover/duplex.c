@@ -135,6 +135,9 @@ static void take(struct client *c, const struct sfh_duplex_frame *f,
 	uint32_t first = ntohl(f->acked), n = ntohl(f->nentries);
 
 	(void)fprintf(c->out, "g %" PRIu32 " %" PRIu64 " %" PRIu64 "\n", ntohl(f->seq), t, sent);
+	if (f->has_leg)
+		(void)fprintf(c->out, "l %" PRIu64 " %" PRIu32 " %" PRIu32 "\n", sent,
+			      ntohl(f->leg_sent), ntohl(f->leg_received));
 	for (uint32_t i = 0; i < n; i++) {
 		if (first + i != c->acked)
 			continue;

@@ -34,6 +34,9 @@ struct sfh_duplex_frame {
 	uint32_t acked;	      /* client: entries of the list it has; guest: where `entries` begins */
 	uint32_t nentries;
 	uint32_t t_hi, t_lo; /* CLOCK_REALTIME of the sender, ns */
+	/* guest: read just before this frame was sent, or not */
+	uint32_t has_leg;
+	uint32_t leg_sent, leg_received; /* packets of its standby leg so far */
 };
 
 struct sfh_duplex_entry {
@@ -41,7 +44,7 @@ struct sfh_duplex_entry {
 	uint32_t t_hi, t_lo; /* received by the guest, its CLOCK_REALTIME, ns */
 };
 
-_Static_assert(sizeof(struct sfh_duplex_frame) == 36, "no padding on the wire");
+_Static_assert(sizeof(struct sfh_duplex_frame) == 48, "no padding on the wire");
 _Static_assert(sizeof(struct sfh_duplex_entry) == 12, "no padding on the wire");
 
 #endif

@@ -6,7 +6,9 @@
 #include "bench/failover/duplex.h"
 
 #include <arpa/inet.h>
+#include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
@@ -25,6 +27,7 @@
 #define SILENCE_NS (60 * NS)
 #define LIST_MAX 2000000u
 #define TCP_MAX 8
+#define LEG_NS (10 * NS / 1000) /* between two looks at the standby leg */
 
 struct entry {
 	uint32_t seq;
@@ -38,6 +41,8 @@ struct echo {
 	uint32_t run, seq, interval_us, acked;
 	uint64_t heard_ns;
 	bool sending;
+	int leg_sent, leg_received; /* counters of the standby leg, as files; -1: there is none */
+	uint64_t leg_looked_ns;
 	struct entry *list;
 	uint32_t nlist, size;
 };
@@ -68,8 +73,69 @@ static void schedule(struct echo *e, uint32_t interval_us)
 	e->sending = interval_us != 0;
 }
 
+/* --- the standby leg, whose counters tell by which leg the guest sends ----------------- */
+
+static int leg_file(const char *dev, const char *file)
+{
+	char path[128];
+
+	(void)snprintf(path, sizeof(path), "/sys/class/net/%s/%s", dev, file);
+	return open(path, O_RDONLY | O_CLOEXEC);
+}
+
+/* Of net_failover's devices the one that is virtio's own. */
+static bool is_standby(const char *dev)
+{
+	char path[128], driver[128] = "";
+
+	(void)snprintf(path, sizeof(path), "/sys/class/net/%s/master", dev);
+	if (access(path, F_OK) < 0)
+		return false;
+	(void)snprintf(path, sizeof(path), "/sys/class/net/%s/device/driver", dev);
+	return readlink(path, driver, sizeof(driver) - 1) > 0 && strstr(driver, "/virtio_net");
+}
+
+static void leg_open(struct echo *e)
+{
+	DIR *dir = opendir("/sys/class/net");
+	const struct dirent *d;
+
+	while (dir && (d = readdir(dir)) && e->leg_sent < 0) {
+		if (d->d_name[0] == '.' || strlen(d->d_name) > 15 || !is_standby(d->d_name))
+			continue;
+		e->leg_sent = leg_file(d->d_name, "statistics/tx_packets");
+		e->leg_received = leg_file(d->d_name, "statistics/rx_packets");
+	}
+	if (dir)
+		(void)closedir(dir);
+}
+
+static bool leg_count(int fd, uint32_t *ret)
+{
+	char text[32] = "";
+
+	if (fd < 0 || pread(fd, text, sizeof(text) - 1, 0) <= 0)
+		return false;
+	*ret = htonl((uint32_t)strtoull(text, NULL, 10));
+	return true;
+}
+
+/* Not before each frame: looking takes an emulated guest its time. */
+static void leg_look(struct echo *e, struct sfh_duplex_frame *f)
+{
+	uint64_t now = now_ns(CLOCK_MONOTONIC);
+
+	if (e->leg_sent < 0 || now - e->leg_looked_ns < LEG_NS)
+		return;
+	e->leg_looked_ns = now;
+	f->has_leg = htonl(leg_count(e->leg_sent, &f->leg_sent) &&
+			   leg_count(e->leg_received, &f->leg_received));
+}
+
 static void begin(struct echo *e, uint32_t run)
 {
+	if (e->leg_sent < 0)
+		leg_open(e);
 	e->run = run;
 	e->seq = 0;
 	e->acked = 0;
@@ -116,6 +182,7 @@ static void send_frame(struct echo *e)
 							   htonl((uint32_t)(from->t_ns >> 32)),
 							   htonl((uint32_t)from->t_ns)};
 	}
+	leg_look(e, &out.f);
 	t = now_ns(CLOCK_REALTIME);
 	out.f.t_hi = htonl((uint32_t)(t >> 32));
 	out.f.t_lo = htonl((uint32_t)t);
@@ -250,7 +317,7 @@ static int open_sockets(struct echo *e, uint16_t port)
 
 int main(int argc, char **argv)
 {
-	struct echo e = {.udp = -1, .tcp = -1, .timer = -1};
+	struct echo e = {.udp = -1, .tcp = -1, .timer = -1, .leg_sent = -1, .leg_received = -1};
 	long port = argc > 1 ? strtol(argv[1], NULL, 10) : SFH_DUPLEX_PORT;
 
 	if (argc > 2 || port < 1 || port > 65535) {

@@ -19,7 +19,7 @@ $(B)/sfh-vcpu: $(B)/obj/bench/failover/vcpu.o
 	$(call say,LD,$@)
 	$(Q)$(CC) $(LDFLAGS) -static -o $@ $^
 
-$(B)/sfh-figures: $(addprefix $(B)/obj/bench/failover/,figures.o frames.o guestclock.o)
+$(B)/sfh-figures: $(addprefix $(B)/obj/bench/failover/,figures.o frames.o guestclock.o legs.o)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ -ljansson
 

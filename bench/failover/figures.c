@@ -3,7 +3,7 @@
  *	sfh-figures MARKS <FRAMES	the figures
  *	sfh-figures --bins MS MARKS <FRAMES	delivered frames a bin: MS TX RX
  * MARKS is JSON: begin_ns, end_ns, stop_ns and resume_ns (may be null), phases[] of
- * name, from_ns, to_ns; anything else in it is left alone. */
+ * name, from_ns, to_ns, switches[] of direction, from_ns; anything else in it is left alone. */
 #include "bench/failover/frames.h"
 #include "bench/failover/guestclock.h"
 
@@ -25,6 +25,28 @@ static uint64_t instant(const json_t *o, const char *key)
 
 	/* jq writes what is as long as a time in ns with an exponent; it keeps 256 ns */
 	return json_is_real(v) ? (uint64_t)json_real_value(v) : (uint64_t)json_integer_value(v);
+}
+
+/* Each is looked for until the next begins. */
+static void read_switches(const json_t *list, struct sfh_marks *m)
+{
+	const json_t *s;
+	size_t i;
+
+	json_array_foreach(list, i, s)
+	{
+		const char *direction = json_string_value(json_object_get(s, "direction"));
+
+		if (m->nswitches == SFH_SWITCHES_MAX)
+			break;
+		if (i)
+			m->switches[i - 1].to_ns = instant(s, "from_ns");
+		m->switches[m->nswitches++] = (struct sfh_switch_mark){
+			.to_vf = direction && !strcmp(direction, "to-vf"),
+			.from_ns = instant(s, "from_ns"),
+			.to_ns = m->end_ns,
+		};
+	}
 }
 
 static int read_marks(const char *path, struct sfh_marks *m)
@@ -53,6 +75,7 @@ static int read_marks(const char *path, struct sfh_marks *m)
 		p->to_ns = instant(phase, "to_ns");
 		m->nphases++;
 	}
+	read_switches(json_object_get(doc, "switches"), m);
 	json_decref(doc);
 	return 0;
 }
@@ -71,9 +94,18 @@ static json_t *way_json(const struct sfh_way_figures f[SFH_WAYS])
 			 "reorder", (json_int_t)(tx->reordered + rx->reordered));
 }
 
+/* In ms from begin_ns on. */
+static json_t *seen_json(const struct sfh_leg_seen *s, uint64_t begin_ns)
+{
+	if (!s->from_ns)
+		return json_null();
+	return json_pack("[f, f]", ((double)(int64_t)(s->from_ns - begin_ns)) / 1e6,
+			 ((double)(int64_t)(s->to_ns - begin_ns)) / 1e6);
+}
+
 static int print_figures(const struct sfh_marks *m, const struct sfh_figures *f)
 {
-	json_t *doc = way_json(f->whole), *phases = json_array();
+	json_t *doc = way_json(f->whole), *phases = json_array(), *seen = json_array();
 	uint64_t beyond = f->whole[SFH_TX].beyond_ns;
 	int r;
 
@@ -103,6 +135,10 @@ static int print_figures(const struct sfh_marks *m, const struct sfh_figures *f)
 	(void)json_object_set_new(doc, "rate_rx_hz", json_real(f->rate_hz[SFH_RX]));
 	(void)json_object_set_new(doc, "interval_ms", json_real(ms(f->interval_ns)));
 	(void)json_object_set_new(doc, "phases", phases);
+	for (unsigned i = 0; i < m->nswitches; i++)
+		(void)json_array_append_new(seen, json_pack("{s:o, s:o}", "sent", seen_json(&f->sent[i], m->begin_ns),
+							     "received", seen_json(&f->received[i], m->begin_ns)));
+	(void)json_object_set_new(doc, "legs", seen);
 	r = json_dumpf(doc, stdout, JSON_COMPACT | JSON_REAL_PRECISION(9) | JSON_SORT_KEYS);
 	(void)putchar('\n');
 	json_decref(doc);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "bench/failover/frames.h"
 #include "bench/failover/guestclock.h"
+#include "bench/failover/legs.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -38,6 +39,9 @@ static int read_event(struct sfh_frame_log *log, const char *line)
 		return add(&log->at_client, (struct sfh_frame_event){a, b, c});
 	if (sscanf(line, "t %" SCNu64 " %" SCNu64 "%n", &a, &b, &end) == 2 && line[end] == '\n')
 		return add(&log->tcp, (struct sfh_frame_event){b, a, 0});
+	if (sscanf(line, "l %" SCNu64 " %" SCNu64 " %" SCNu64 "%n", &a, &b, &c, &end) == 3 &&
+	    line[end] == '\n' && b <= UINT32_MAX && c <= UINT32_MAX)
+		return sfh_legs_add(log, a, (uint32_t)b, (uint32_t)c);
 	return -EINVAL;
 }
 
@@ -72,6 +76,7 @@ void sfh_frames_free(struct sfh_frame_log *log)
 	free(log->at_guest.v);
 	free(log->at_client.v);
 	free(log->tcp.v);
+	free(log->legs);
 	*log = (struct sfh_frame_log){0};
 }
 
@@ -354,6 +359,7 @@ int sfh_frames_figures(struct sfh_frame_log *log, const struct sfh_marks *m,
 			f.rate_hz[way] = rate_before(&ways[way], f.quiet_from_ns, m->begin_ns);
 	}
 	f.tcp_stall_ns = longest_silence(&log->tcp, log->tcp_interval_ns, m->begin_ns, m->end_ns);
+	sfh_legs_figures(log, &clock, m, &f);
 	f.client_held_up_ns = longest_silence(&log->sent, log->interval_ns, m->begin_ns, m->end_ns);
 	*ret = f;
 out:

@@ -8,6 +8,7 @@
  *	s SEQ T		the client sent frame SEQ
  *	r SEQ G		the guest received it, in the order of its receiving
  *	g SEQ T G	the client received the guest's frame SEQ, sent at G
+ *	l G SENT RECEIVED	at that time the guest's standby leg had sent and received so many
  *	t T BYTES	the TCP stream had brought back that many bytes
  *	# end T		no more frames were sent
  */
@@ -29,6 +30,12 @@ struct sfh_frame_list {
 	size_t n, size;
 };
 
+/* Counters of the guest's standby leg. */
+struct sfh_leg_sample {
+	uint64_t guest_ns, t_ns;
+	uint32_t sent, received;
+};
+
 struct sfh_frame_log {
 	uint64_t interval_ns, tcp_interval_ns;
 	uint64_t end_ns; /* 0: cut off */
@@ -36,6 +43,8 @@ struct sfh_frame_log {
 	struct sfh_frame_list at_guest; /* r: t_ns is filled in by sfh_frames_figures() */
 	struct sfh_frame_list at_client; /* g */
 	struct sfh_frame_list tcp;	/* t: seq is the bytes */
+	struct sfh_leg_sample *legs;	/* l: t_ns is filled in by sfh_frames_figures() */
+	size_t nlegs, legs_size;
 };
 
 /* What happened when, on the client's clock: from the hosts' events, with an error. */
@@ -45,11 +54,26 @@ struct sfh_phase {
 	uint64_t from_ns, to_ns;
 };
 
+/* A change of leg, as a host recorded it. */
+#define SFH_SWITCHES_MAX 16
+struct sfh_switch_mark {
+	bool to_vf;
+	uint64_t from_ns, to_ns; /* where to look for it */
+};
+
 struct sfh_marks {
 	uint64_t begin_ns, end_ns;   /* what counts */
 	uint64_t stop_ns, resume_ns; /* 0: the guest was not paused */
 	struct sfh_phase phases[SFH_PHASES_MAX];
 	unsigned nphases;
+	struct sfh_switch_mark switches[SFH_SWITCHES_MAX];
+	unsigned nswitches;
+};
+
+/* When a switch happened, as the guest saw it, on the client's clock: between two looks at its
+ * standby leg. `from_ns` 0: it did not see it. */
+struct sfh_leg_seen {
+	uint64_t from_ns, to_ns;
 };
 
 struct sfh_way_figures {
@@ -73,6 +97,8 @@ struct sfh_figures {
 	uint64_t client_held_up_ns; /* the longest that the client itself sent nothing */
 	uint64_t clock_error_ns;   /* of the guest's times brought to the client's clock */
 	double rate_hz[SFH_WAYS];  /* sent before begin_ns */
+	struct sfh_leg_seen sent[SFH_SWITCHES_MAX]; /* its first frame, or its last, on the standby leg */
+	struct sfh_leg_seen received[SFH_SWITCHES_MAX]; /* to it */
 };
 
 /* -EINVAL and the line if one is not as above. An unfinished last line is no error. */

@@ -19,14 +19,18 @@ else {stop: null, resume: null} end) as $pause |
 ([.switches[]? | .host as $h | (.wall_ms * 1e6) as $w |
 	{host, direction, cause, ok, steps, total_ms, from_ns: ($w as $t | $m | on_client($h; $t))} |
 	.to_ns = .from_ns + (.total_ms * 1e6 | round)] |
-	map(select(.from_ns > $m.begin_ns - 5e7 and .from_ns < $m.end_ns))) as $switches |
+	map(select(.from_ns > $m.begin_ns - 5e7 and .from_ns < $m.end_ns)) | sort_by(.from_ns)) as $switches |
 (if .case == "detach-attach" then .marks.attach
  elif .case == "teaming" then $pause.resume
  elif .from and .vf then ($switches | map(select(.direction == "to-vf" and .host == $m.to)) | last | .from_ns) // null
  else null end) as $plug |
+# What `migrate --json` said of its stages.
+(if .migrate then .migrate as $told | ($told.wall_ms * 1e6) as $w | ($w as $t | $m | on_client(.from; $t)) as $from |
+	{from_ns: $from, stages: [$told.stages[] | {stage, from_ns: ($from + .at_ms * 1e6 | round), to_ns: ($from + (.at_ms + .ms) * 1e6 | round)}]}
+else null end) as $migrate |
 {begin_ns, end_ns, stop_ns: $pause.stop, resume_ns: $pause.resume,
  clock_error_ns: clock_error,
- switches: $switches,
+ switches: $switches, migrate: $migrate,
  phases: (if .from == null then [{name: .case, from_ns: .begin_ns, to_ns: .end_ns}]
 	elif $pause.stop == null or $pause.resume == null then []
 	else [(if .vf then {name: "to-standby", from_ns: .begin_ns, to_ns: $pause.stop} else empty end),

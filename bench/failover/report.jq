@@ -21,6 +21,10 @@ def ratio($a; $b): if $a and $b and $b > 0 then ($a / $b * 10000 | round / 10000
 ($cases | map(select(.summary) | {key: .name, value: .summary}) | from_entries) as $s |
 {schema: 1, interval_ms: ($all[0].interval_ms), machine: $run.machine, date: $run.date,
  error_ms: ($all | map(.clock_error_ms) | max), cases: $cases,
+ migrate_told: ([$all[].migrate | select(. != null)] | {migrations: length, holds_pause: (map(select(.holds_pause)) | length)}),
+ witnessed: ([$all[].switches[]? | select(.off_ms != null)] | group_by(.direction) | map({direction: .[0].direction, switches: length,
+	agree: (map(select(.off_ms <= .error_ms)) | length), worst_off_ms: (map(.off_ms) | max), error_ms: (map(.error_ms) | max),
+	resolution_ms: (map(.seen_ms[1] - .seen_ms[0]) | median)})),
  ratios: {
 	sfhybrid_gap_to_teaming: ratio($s.sfhybrid.total_gap_ms.median; $s.teaming.total_gap_ms.median),
 	sfhybrid_gap_to_bridge: ratio($s.sfhybrid.total_gap_ms.median; $s.bridge.total_gap_ms.median),

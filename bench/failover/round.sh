@@ -60,6 +60,9 @@ histories() { # DOM
 	done | jq -s .
 }
 
+# migrate_told DIR: what `migrate --json` said, or null.
+migrate_told() { tail -n 1 "$1/move.log" 2>/dev/null | jq -c 'select(.migrated) // null' 2>/dev/null || echo null; }
+
 # meta FILE CASE ROUND FROM TO BEGIN END BEFORE AFTER DOM: everything raw but the frames.
 meta() {
 	local vf=false h m
@@ -68,10 +71,10 @@ meta() {
 		--argjson before "$8" --argjson after "$9" --argjson vf "$vf" \
 		--argjson marks "$(for m in "${!MARKS[@]}"; do printf '{"%s":%s}\n' "$m" "${MARKS[$m]}"; done | jq -s 'add // {}')" \
 		--slurpfile events <(for h in "${HOSTS[@]}"; do events "$h" "${10}" "$(($6 / 1000000000))"; done) \
-		--argjson switches "$(histories "${10}")" '
+		--argjson switches "$(histories "${10}")" --slurpfile told <(migrate_told "${1%/*}") '
 		{$case, $round, from: (if $from == "" then null else $from end), to: (if $to == "" then null else $to end), $vf,
 		 begin_ns: $since, end_ns: $till, $marks,
-		 clocks: ($before | with_entries(.value = [.value, $after[.key]])), $events, $switches}' >"$1"
+		 clocks: ($before | with_entries(.value = [.value, $after[.key]])), $events, $switches, migrate: ($told[0] // null)}' >"$1"
 }
 
 other() { [[ $1 == host1 ]] && echo host2 || echo host1; }

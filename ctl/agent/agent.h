@@ -143,7 +143,7 @@ void sfh_agent_connect(struct sfh_agent *a);
 /* After libvirtd went. */
 void sfh_agent_reconnect(struct sfh_agent *a);
 /* Loop: for guests that were found running: have they negotiated STANDBY? The
- * answers come as SFH_EV_NEGOTIATED. */
+ * answers come as SFH_EV_NEGOTIATED; for one on its VF that has not, as SFH_EV_RESET. */
 void sfh_agent_ask_negotiated(struct sfh_agent *a);
 /* kernel.c: what the datapath has of a pair. */
 int sfh_agent_pair_view(struct sfh_agent *a, const struct sfh_pair *p, struct sfh_pair_view *ret);
@@ -254,6 +254,7 @@ struct sfh_request {
 	bool want_vf;
 	bool waiting; /* for pairs to come to rest */
 	uint64_t begun_ns, performed_ns; /* migrate: Begin, and libvirt was asked */
+	uint64_t begun_wall_ms;
 	json_t *switches; /* migrate: what was switched meanwhile */
 	unsigned flags;
 };

@@ -183,6 +183,7 @@ void sfh_verb_migrate(struct sfh_agent *a, struct sfh_request *req)
 	if (json_is_true(json_object_get(req->args, "undefinesource")))
 		req->flags |= SFH_MIGRATE_UNDEFINE_SOURCE;
 	req->begun_ns = sfh_now_ns();
+	req->begun_wall_ms = sfh_wall_ms();
 	if (sfh_engine_migrate(&a->engine, req->domain, uri, &err) < 0)
 		sfh_reply_error(req, "%s", err.text);
 	else if (json_is_true(json_object_get(req->args, "force")))
@@ -190,21 +191,22 @@ void sfh_verb_migrate(struct sfh_agent *a, struct sfh_request *req)
 	sfh_agent_rearm(a);
 }
 
-/* What each stage took, and what left the VF leg for it. */
+/* When each stage began and what it took, and what left the VF leg for it. */
 static json_t *report(const struct sfh_request *req)
 {
 	double begin = (double)(req->performed_ns - req->begun_ns) / 1e6;
 	double perform = (double)(sfh_now_ns() - req->performed_ns) / 1e6;
 
-	return json_pack("{s:b, s:[{s:s, s:f}, {s:s, s:f}], s:O*}", "migrated", 1, "stages", "stage",
-			 "Begin", "ms", begin, "stage", "Prepare, Perform, Confirm", "ms", perform,
+	return json_pack("{s:b, s:I, s:[{s:s, s:f, s:f}, {s:s, s:f, s:f}], s:O*}", "migrated", 1, "wall_ms",
+			 (json_int_t)req->begun_wall_ms, "stages", "stage", "Begin", "at_ms", 0.0, "ms",
+			 begin, "stage", "Prepare, Perform, Confirm", "at_ms", begin, "ms", perform,
 			 "switches", req->switches);
 }
 
 static void note_switch(const struct sfh_agent *a, const struct sfh_switch *sw)
 {
 	struct sfh_request *req = migrate_request(a, sw->domain);
-	char mac[SFH_MAC_STRLEN];
+	char mac[SFH_MAC_STRLEN], steps[SFH_SWITCH_STEPS_TEXT];
 
 	if (!req)
 		return;
@@ -212,9 +214,10 @@ static void note_switch(const struct sfh_agent *a, const struct sfh_switch *sw)
 		req->switches = json_array();
 	(void)json_array_append_new(
 		req->switches,
-		json_pack("{s:s, s:s, s:b, s:f}", "mac", sfh_mac_format(&sw->mac, mac), "direction",
-			  sw->to_vf ? "to-vf" : "to-standby", "ok", sw->ok, "ms",
-			  (double)(sw->end_ns - sw->begin_ns) / 1e6));
+		json_pack("{s:s, s:s, s:b, s:f, s:f, s:s}", "mac", sfh_mac_format(&sw->mac, mac),
+			  "direction", sw->to_vf ? "to-vf" : "to-standby", "ok", sw->ok, "at_ms",
+			  (double)(int64_t)(sw->begin_ns - req->begun_ns) / 1e6, "ms",
+			  (double)(sw->end_ns - sw->begin_ns) / 1e6, "steps", sfh_switch_steps(sw, steps)));
 }
 
 static void on_migrated(void *ctx, const char *uuid, int result, const char *error)

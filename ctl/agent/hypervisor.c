@@ -50,6 +50,7 @@ struct guest_job {
 	char *xml;
 	unsigned flags;
 	bool yes, claimed;
+	bool doubted; /* it is on its VF; a no says that it was reset while nobody looked */
 	int (*call)(struct sfh_virt *v, const char *uuid, struct sfh_error *err);
 	int result;
 	struct sfh_error err;
@@ -260,38 +261,59 @@ static void run_negotiated(struct sfh_job *job)
 	sfh_agent_virt_put(j->a);
 }
 
+static void ask_negotiated(struct sfh_agent *a, const struct sfh_pair *p, bool claimed, bool doubted);
+
 static void done_negotiated(struct sfh_job *job)
 {
 	struct guest_job *j = (struct guest_job *)job;
+	struct sfh_engine *e = &j->a->engine;
+	const struct sfh_pair *p = sfh_engine_pair(e, j->uuid, &j->mac);
 
 	if (j->err.code)
 		sfh_agent_log(LOG_NOTICE, "%s: %s", j->uuid, j->err.text);
-	if (j->yes || (j->err.code && j->claimed))
-		sfh_engine_pair_event(&j->a->engine, j->uuid, &j->mac, SFH_EV_NEGOTIATED, NULL);
+	if (p && j->doubted) {
+		if (!j->err.code && !j->yes && p->state == SFH_PAIR_VF) {
+			sfh_agent_log(LOG_INFO, "%s was reset while nobody looked", p->domain_name);
+			sfh_engine_pair_event(e, j->uuid, &j->mac, SFH_EV_RESET, NULL);
+			/* It may have negotiated again since the question. */
+			ask_negotiated(j->a, p, false, false);
+		}
+	} else if (j->yes || (j->err.code && j->claimed)) {
+		sfh_engine_pair_event(e, j->uuid, &j->mac, SFH_EV_NEGOTIATED, NULL);
+	}
 	sfh_agent_rearm(j->a);
 	guest_job_free(j);
 }
 
-static void hv_ask_negotiated(void *ctx, const struct sfh_pair *p, bool claimed)
+static void ask_negotiated(struct sfh_agent *a, const struct sfh_pair *p, bool claimed, bool doubted)
 {
-	struct sfh_agent *a = ctx;
 	struct guest_job *j = guest_job_new(a, p->domain, &p->mac);
 
 	if (!j)
 		return;
 	(void)sfh_strcpy(j->text, sizeof(j->text), p->alias);
 	j->claimed = claimed;
+	j->doubted = doubted;
 	j->job.run = run_negotiated;
 	j->job.done = done_negotiated;
 	sfh_worker_submit(a->worker, &j->job);
 }
 
+static void hv_ask_negotiated(void *ctx, const struct sfh_pair *p, bool claimed)
+{
+	ask_negotiated(ctx, p, claimed, false);
+}
+
 void sfh_agent_ask_negotiated(struct sfh_agent *a)
 {
-	for (const struct sfh_pair *p = a->engine.pairs; p; p = p->next)
-		if (!p->negotiated && p->adopted && !p->bond &&
-		    (p->state == SFH_PAIR_STANDBY || sfh_pair_boots(p)))
-			hv_ask_negotiated(a, p, false);
+	for (const struct sfh_pair *p = a->engine.pairs; p; p = p->next) {
+		bool on_vf = p->state == SFH_PAIR_VF;
+
+		if (!p->adopted || p->bond)
+			continue;
+		if (on_vf || (!p->negotiated && (p->state == SFH_PAIR_STANDBY || sfh_pair_boots(p))))
+			ask_negotiated(a, p, false, on_vf);
+	}
 }
 
 const struct sfh_hypervisor_ops sfh_agent_hypervisor_ops = {

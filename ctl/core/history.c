@@ -79,25 +79,33 @@ void sfh_history_close(struct sfh_history **history)
 	*history = NULL;
 }
 
-int sfh_history_add(struct sfh_history *h, const struct sfh_switch *sw, int64_t *ret_id,
-		    struct sfh_error *err)
+const char *sfh_switch_steps(const struct sfh_switch *sw, char buf[SFH_SWITCH_STEPS_TEXT])
 {
-	char mac[SFH_MAC_STRLEN], steps[512] = "";
 	size_t used = 0;
-	int r;
 
-	for (unsigned i = 0; i < sw->nsteps && used < sizeof(steps); i++) {
+	buf[0] = '\0';
+	for (unsigned i = 0; i < sw->nsteps && used < SFH_SWITCH_STEPS_TEXT; i++) {
 		double ms = (double)(sw->steps[i].at_ns - sw->begin_ns) / 1e6;
-		int n = snprintf(steps + used, sizeof(steps) - used, "%s%s=%.1f", i ? " " : "",
+		int n = snprintf(buf + used, SFH_SWITCH_STEPS_TEXT - used, "%s%s=%.1f", i ? " " : "",
 				 sw->steps[i].name, ms);
 
 		used += n > 0 ? (size_t)n : 0;
 	}
+	return buf;
+}
+
+int sfh_history_add(struct sfh_history *h, const struct sfh_switch *sw, int64_t *ret_id,
+		    struct sfh_error *err)
+{
+	char mac[SFH_MAC_STRLEN], steps[SFH_SWITCH_STEPS_TEXT];
+	int r;
+
 	r = sfh_db_run(h->db, err, "INSERT INTO switches VALUES (NULL,?,?,?,?,?,?,?,?,?,?,?,?,'')",
 		       "lsssssssisls", (int64_t)sw->wall_ms, sw->domain, sw->domain_name,
 		       sw->network, sfh_mac_format(&sw->mac, mac),
 		       sw->to_vf ? "to-vf" : "to-standby", sw->cause, sw->vf_bdf, sw->ok, sw->error,
-		       (int64_t)((sw->end_ns - sw->begin_ns) / 1000), steps);
+		       (int64_t)((sw->end_ns - sw->begin_ns) / 1000),
+		       sfh_switch_steps(sw, steps));
 	if (r == 0 && ret_id)
 		*ret_id = sqlite3_last_insert_rowid(h->db);
 	return r;

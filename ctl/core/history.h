@@ -30,6 +30,10 @@ struct sfh_switch {
 	unsigned nsteps;
 };
 
+/* "name=ms name=ms …": offsets from the switch's begin, in ms. Returns `buf`. */
+#define SFH_SWITCH_STEPS_TEXT 512
+const char *sfh_switch_steps(const struct sfh_switch *sw, char buf[SFH_SWITCH_STEPS_TEXT]);
+
 struct sfh_history;
 
 /* Returns 1 if what was there was damaged: it is PATH.damaged now, and a new one begun. */
@@ -43,7 +47,7 @@ int sfh_history_add(struct sfh_history *h, const struct sfh_switch *sw, int64_t 
  * the switch. An id that is not there is success. */
 int sfh_history_meter(struct sfh_history *h, int64_t id, const char *json, struct sfh_error *err);
 
-/* A row as read back: `steps` is "name=ms name=ms …", offsets from the start. */
+/* A row as read back: `steps` as sfh_switch_steps() writes them. */
 struct sfh_history_row {
 	int64_t id;
 	uint64_t wall_ms;

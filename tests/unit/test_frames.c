@@ -23,6 +23,7 @@ struct plan {
 	unsigned dup_at_client;	 /* this frame of the guest comes twice */
 	unsigned late_at_guest;	 /* this frame of the client comes 5 ms late */
 	unsigned queued_from, queued_to; /* frames to the guest wait until queued_to */
+	unsigned standby_from, standby_to; /* it sends on its standby leg, and looks every 10 ms */
 };
 
 static void append(char **p, size_t *left, const char *format, uint64_t a, uint64_t b, uint64_t c)
@@ -32,6 +33,9 @@ static void append(char **p, size_t *left, const char *format, uint64_t a, uint6
 	switch (format[0]) {
 	case 's':
 		n = snprintf(*p, *left, "s %lu %lu\n", a, b);
+		break;
+	case 'l':
+		n = snprintf(*p, *left, "l %lu %lu %lu\n", a, b, c);
 		break;
 	case 'r':
 		n = snprintf(*p, *left, "r %lu %lu\n", a, b);
@@ -58,7 +62,7 @@ static struct sfh_frame_log make(const struct plan *p)
 	struct sfh_frame_log log = {0};
 	size_t left = sizeof(text);
 	char *out = text;
-	uint64_t seq = 0;
+	uint64_t seq = 0, on_standby = 0;
 	FILE *f;
 	int n;
 
@@ -78,6 +82,9 @@ static struct sfh_frame_log make(const struct plan *p)
 			append(&out, &left, "r", t, guest_time(p, at) + DELAY, 0);
 		if (paused)
 			continue;
+		if (p->standby_to && t % 10 == 0) /* before it sends; some is received there all the time */
+			append(&out, &left, "l", guest_time(p, t), on_standby, t);
+		on_standby += t >= p->standby_from && t < p->standby_to;
 		if (!rx_lost)
 			append(&out, &left, "g", seq, T0 + t * MS + DELAY, guest_time(p, t));
 		if (!rx_lost && p->dup_at_client && seq == p->dup_at_client)
@@ -237,6 +244,40 @@ Test(frames, a_gap_is_cut_to_the_phases_it_lies_in)
 	about(f.phase[1][SFH_TX].gap_ns, 70 * MS);
 	cr_assert_eq(f.phase[0][SFH_TX].lost, 30);
 	cr_assert_eq(f.phase[1][SFH_TX].lost, 70);
+}
+
+static void within(const struct sfh_leg_seen *seen, unsigned from, unsigned to)
+{
+	about(seen->from_ns, T0 + from * MS);
+	about(seen->to_ns, T0 + to * MS);
+}
+
+Test(frames, the_guest_saw_when_it_changed_its_leg)
+{
+	struct plan p = {.standby_from = 2004, .standby_to = 3006};
+	struct sfh_marks m = marks(&p);
+	struct sfh_figures f;
+
+	m.nswitches = 2;
+	m.switches[0] = (struct sfh_switch_mark){false, T0 + 1900 * MS, T0 + 2500 * MS};
+	m.switches[1] = (struct sfh_switch_mark){true, T0 + 2500 * MS, m.end_ns};
+	f = figures(&p, &m);
+	within(&f.sent[0], 2000, 2010);
+	within(&f.sent[1], 3000, 3010);
+	within(&f.received[0], 1890, 1900);
+	within(&f.received[1], 3980, 3990);
+}
+
+Test(frames, a_leg_that_did_not_change_or_was_not_looked_at)
+{
+	struct plan on_vf = {.standby_from = 1, .standby_to = 1}, blind = {0};
+	struct sfh_marks m = marks(&on_vf);
+
+	m.nswitches = 1;
+	m.switches[0] = (struct sfh_switch_mark){false, T0 + 1900 * MS, T0 + 2500 * MS};
+	cr_assert_eq(figures(&on_vf, &m).sent[0].from_ns, 0);
+	cr_assert_eq(figures(&blind, &m).sent[0].from_ns, 0);
+	cr_assert_eq(figures(&blind, &m).received[0].from_ns, 0);
 }
 
 Test(frames, marks_that_cannot_be)

@@ -4,7 +4,7 @@
 UNIT_SRC   := $(wildcard tests/unit/*.c)
 UNIT_OBJ   := $(UNIT_SRC:%.c=$(B)/obj/%.o)
 UNIT_EXTRA := $(B)/obj/libvirt-glue/hook/answer.o $(B)/obj/bench/prober_analyse.o $(B)/obj/bench/datapath/stats.o \
-              $(addprefix $(B)/obj/bench/failover/,frames.o guestclock.o)
+              $(addprefix $(B)/obj/bench/failover/,frames.o guestclock.o legs.o)
 
 $(UNIT_OBJ): ALL_CFLAGS += -DSFH_TEST_DATA='"$(CURDIR)/tests/unit/data"' -DSFH_TEST_BUILD='"$(CURDIR)/$(B)"'
 

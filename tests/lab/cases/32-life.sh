@@ -45,6 +45,18 @@ guest_reboot() { reboots in_guest host1 "$DOM" reboot -f; }
 declare_case guest_reset guest "virsh reset: accelerated again" more within=260
 guest_reset() { reboots on host1 virsh reset "$DOM"; }
 
+declare_case reset_unseen guest "virsh reset while no agent runs: the next one sees that, and the guest is accelerated again" more within=260
+reset_unseen() {
+	on host1 /usr/lib/sfhybrid-lab/agent stop
+	reboots reset_and_start_agent
+	on host1 grep -c "$DOM was reset while nobody looked" /var/log/sfhybridd.log
+	ctl host1 --json history | jq -r '[.switches[] | .cause] | join(" ")' | grep -c 'reset.*reset'
+}
+reset_and_start_agent() {
+	on host1 virsh reset "$DOM"
+	on host1 /usr/lib/sfhybrid-lab/agent start
+}
+
 declare_case guest_panic guest "the guest's kernel panics and boots again: accelerated again" more within=260
 guest_panic() { reboots in_guest host1 "$DOM" sh -c 'echo c >/proc/sysrq-trigger'; }
 

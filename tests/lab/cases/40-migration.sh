@@ -33,9 +33,21 @@ migrate_there_and_back() {
 	sleep "$SETTLE"
 	few_lost "$began" 250 5000
 	began=$(now_ns)
-	migrate host2 host1
+	migrate_and_tell host2 host1
 	sleep "$SETTLE"
 	few_lost "$began" 250 5000
+}
+
+# migrate_and_tell FROM TO: its --json says when each stage and switch began, as `history` does.
+migrate_and_tell() {
+	local said recorded
+	said=$(ctl "$1" --json migrate "$DOM" "$(uri_of "$2")" --persistent --undefinesource)
+	recorded=$(ctl "$1" --json history | jq '[.switches[] | select(.direction == "to-standby" and .cause == "migration")] | last | .wall_ms')
+	arrived "$1" "$2"
+	echo "history: $recorded; migrate: $said"
+	jq -e --argjson recorded "$recorded" '.migrated and (.switches | length) == 1 and
+		(.wall_ms + .switches[0].at_ms - $recorded | fabs) <= 2 and (.switches[0].steps | test("let-go=")) and
+		(.stages[1].at_ms - .stages[0].ms | fabs) < 1 and .switches[0].ms < .stages[0].ms + .stages[1].ms' <<<"$said"
 }
 
 # ssh_between_hosts: sshd on both, and root on either knows and is known to the other. One
