@@ -102,6 +102,13 @@ static __noinline int sfh_tc_full(struct __sk_buff *skb)
 	return SFH_TC_PASS;
 }
 
+/* A frame that the macvtap's program has nothing to ask about: that one counts it, for both. */
+static __always_inline bool sfh_tc_is_plain(const struct sfh_fast_hit *hit)
+{
+	return hit->standby_kind != SFH_STANDBY_TAP && !hit->vlan_proto &&
+	       hit->slot <= SFH_TC_INDEX_PLAIN - SFH_TC_INDEX_LEAST && !sfh_fast_metered(hit);
+}
+
 SEC("tc")
 int sfh_pf_tc(struct __sk_buff *skb)
 {
@@ -121,6 +128,10 @@ int sfh_pf_tc(struct __sk_buff *skb)
 		return SFH_TC_PASS;
 	if (found == SFH_FAST_UNSURE || !sfh_fast_holds(&hit))
 		return sfh_tc_full(skb);
+	if (sfh_tc_is_plain(&hit)) {
+		skb->tc_index = (__u16)(SFH_TC_INDEX_PLAIN - hit.slot);
+		return SFH_TC_PASS;
+	}
 	sfh_tc_count(skb, hit.slot);
 	if (hit.standby_kind == SFH_STANDBY_TAP)
 		return (int)bpf_redirect(hit.standby_ifindex, 0);

@@ -46,15 +46,15 @@ static __always_inline int sfh_xdp_untag(struct xdp_md *xdp)
 
 static __always_inline int sfh_xdp_send(struct xdp_md *xdp, __u64 bytes, __u32 slot, bool untag)
 {
-	struct sfh_xdp_sent *sent;
+	struct sfh_relayed *relayed;
 
 	if (untag && sfh_xdp_untag(xdp) < 0)
 		return SFH_NOT_SENT;
 	/* The tap's own hook is not passed on this way. */
-	sent = bpf_map_lookup_elem(&sfh_xdp_sent, &slot);
-	if (sent) {
-		sent->frames++;
-		sent->bytes += bytes;
+	relayed = bpf_map_lookup_elem(&sfh_relayed, &slot);
+	if (relayed) {
+		relayed->frames++;
+		relayed->bytes += bytes;
 	}
 	return XDP_REDIRECT;
 }

@@ -322,6 +322,18 @@ static __always_inline bool sfh_to_guest_fast(const struct __sk_buff *skb, struc
 	       !hit->vlan_proto && !sfh_fast_metered(hit) && sfh_fast_holds(hit);
 }
 
+static __always_inline int sfh_relayed_to_guest(const struct __sk_buff *skb)
+{
+	__u32 slot = SFH_TC_INDEX_PLAIN - skb->tc_index;
+	struct sfh_relayed *relayed = bpf_map_lookup_elem(&sfh_relayed, &slot);
+
+	if (relayed) {
+		relayed->frames += sfh_skb_frames(skb);
+		relayed->bytes += sfh_skb_bytes(skb);
+	}
+	return SFH_TC_PASS;
+}
+
 /* The last hook before the guest: whatever brought the frame here (the wire, a bridge
  * that floods, macvlan's broadcast, another guest), a guest with a port VLAN gets what is
  * of that VLAN, without the tag. */
@@ -330,6 +342,8 @@ int sfh_to_guest(struct __sk_buff *skb)
 {
 	struct sfh_fast_hit hit = {};
 
+	if (skb->tc_index >= SFH_TC_INDEX_LEAST)
+		return sfh_relayed_to_guest(skb);
 	if (!sfh_to_guest_fast(skb, &hit))
 		return sfh_to_guest_full(skb);
 	sfh_count_to_guest(skb, sfh_counters_at(hit.slot));

@@ -340,8 +340,15 @@ static int way_hooks(struct dp_rival *r, struct sfh_error *err)
 	for (size_t i = 0; i < SFH_ARRAY_SIZE(at); i++) {
 		LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = (int)at[i], .attach_point = BPF_TC_INGRESS);
 		LIBBPF_OPTS(bpf_tc_opts, opts, .prog_fd = bpf_program__fd(r->bpf->progs.dp_pass_tc));
-		int rc = bpf_tc_hook_create(&hook);
+		int rc;
 
+		if (sfh_tcx_is_there()) {
+			rc = sfh_tcx_attach(at[i], BPF_TC_INGRESS, opts.prog_fd, err);
+			if (rc < 0)
+				return rc;
+			continue;
+		}
+		rc = bpf_tc_hook_create(&hook);
 		if (rc == 0)
 			rc = bpf_tc_attach(&hook, &opts);
 		if (rc < 0)

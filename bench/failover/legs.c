@@ -27,16 +27,17 @@ static int by_guest_time(const void *a, const void *b)
 	return x->guest_ns < y->guest_ns ? -1 : x->guest_ns > y->guest_ns;
 }
 
-/* Between two looks: the first in which the counter grew, or the last. */
+/* Between two looks: the first in which the counter grew, or the last. Probes of the standby
+ * leg come in by it on whichever leg the guest is, one a second: that is not growing. */
 static struct sfh_leg_seen grew(const struct sfh_leg_sample *v, size_t n,
 				const struct sfh_switch_mark *s, bool sent)
 {
 	struct sfh_leg_seen seen = {0};
 
 	for (size_t i = 1; i < n; i++) {
-		bool more = sent ? v[i].sent != v[i - 1].sent : v[i].received != v[i - 1].received;
+		uint32_t more = sent ? v[i].sent - v[i - 1].sent : v[i].received - v[i - 1].received;
 
-		if (!more || v[i].t_ns < s->from_ns || v[i].t_ns > s->to_ns)
+		if (more <= (sent ? 0 : 1) || v[i].t_ns < s->from_ns || v[i].t_ns > s->to_ns)
 			continue;
 		seen = (struct sfh_leg_seen){v[i - 1].t_ns, v[i].t_ns};
 		if (!s->to_vf)

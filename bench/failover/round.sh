@@ -61,7 +61,7 @@ histories() { # DOM
 }
 
 # migrate_told DIR: what `migrate --json` said, or null.
-migrate_told() { tail -n 1 "$1/move.log" 2>/dev/null | jq -c 'select(.migrated) // null' 2>/dev/null || echo null; }
+migrate_told() { sed -n '/^{/,$p' "$1/move.log" 2>/dev/null | jq -c 'select(.migrated)' 2>/dev/null || true; }
 
 # meta FILE CASE ROUND FROM TO BEGIN END BEFORE AFTER DOM: everything raw but the frames.
 meta() {
@@ -133,41 +133,65 @@ measure_round() { # CASE ROUND
 	jq -e '.pause_ms' "$dir/figures.json" >/dev/null || die "'$case', round $round: QEMU's STOP or RESUME is missing"
 }
 
+SET=5        # switches each way in one log, so that none grows too long to look at
+SETS_LOST=4  # an emulated guest boots again by itself now and then: so many sets begin anew
+
 measure_switches() {
-	local dir dom host n before after
+	local dom host n lost=0 boot
 	dom=$(dom_of sfhybrid)
 	host=${AT[sfhybrid]}
 	guest_wake sfhybrid
-	for ((n = 1; n <= SWITCHES; n++)); do
-		# A log for every ten switches, so that none grows too long to look at.
-		if ((n % 5 == 1)); then
-			dir=$OUT/switches-$((n / 5 + 1))
-			mkdir -p "$dir"
-			vcpus_watch "$dom"
-			before=$(clocks)
-			prober_start "$(ip_of sfhybrid)" "$dir/frames.log" "$INTERVAL_US"
-			sleep 2
-		fi
-		measure_switch "$dir" "$host" "$dom" standby to-standby "$n"
-		measure_switch "$dir" "$host" "$dom" accelerate to-vf "$n"
-		if ((n % 5 == 0 || n == SWITCHES)); then
-			prober_stop
-			vcpus_watched "$dir"
-			after=$(clocks)
-			switches_close "$dir" "$dom" "$before" "$after"
-		fi
+	for ((n = 1; n <= SWITCHES; n += SET)); do
+		boot=$(boot_of "$host" "$dom")
+		measure_set "$OUT/switches-$((n / SET + 1))" "$host" "$dom" "$boot" "$n" && continue
+		[[ $(boot_of "$host" "$dom") != "$boot" ]] || die "$FAILED"
+		((++lost <= SETS_LOST)) || die "the guest booted by itself $lost times: $FAILED"
+		say "the guest booted by itself; switches $n to $((n + SET - 1)) once more"
+		wait_vf "$host" "$dom" 120 || die "after its boot the guest is not on its VF"
+		n=$((n - SET))
 	done
 	guest_rest sfhybrid
+	jq -n --argjson lost "$lost" '{sets_begun_anew: $lost}' >"$OUT/switches.json"
+}
+
+boot_of() { lab guest -n --wait 120 "$1" "$2" cat /proc/sys/kernel/random/boot_id; } # HOST DOM
+
+# measure_set DIR HOST DOM BOOT N: from the Nth on, in the boot of that ID. 1 and FAILED: why not.
+measure_set() {
+	local n before after
+	rm -rf "$1"
+	mkdir -p "$1"
+	vcpus_watch "$3"
+	before=$(clocks)
+	prober_start "$(ip_of sfhybrid)" "$1/frames.log" "$INTERVAL_US"
+	sleep 2
+	FAILED=
+	for ((n = $5; n < $5 + SET && n <= SWITCHES; n++)); do
+		measure_switch "$1" "$2" "$3" standby to-standby "$n" && measure_switch "$1" "$2" "$3" accelerate to-vf "$n" || break
+	done
+	prober_stop
+	vcpus_watched "$1"
+	after=$(clocks)
+	[[ -n $FAILED || $(boot_of "$2" "$3") == "$4" ]] || FAILED="the guest was reset"
+	[[ -z $FAILED ]] || return 1
+	switches_close "$1" "$3" "$before" "$after"
 }
 
 measure_switch() { # DIR HOST DOM VERB DIRECTION N
 	local begin end
 	begin=$(now_ns)
-	ctl "$2" "$4" "$3" >/dev/null || die "'$4 $3' failed"
+	if ! FAILED=$(ctl "$2" "$4" "$3" 2>&1 >/dev/null); then
+		FAILED="'$4 $3', the ${6}th: $FAILED"
+		return 1
+	fi
+	FAILED=
 	sleep 1
 	end=$(now_ns)
 	if [[ $5 == to-vf ]]; then
-		wait_carried "$2" "$3" 30 || die "$5 $6: the guest is not on its VF: $(cat "$OUT/carried.last")"
+		if ! wait_carried "$2" "$3" 30; then
+			FAILED="$5 $6: the guest is not on its VF: $(cat "$OUT/carried.last")"
+			return 1
+		fi
 		end=$PROVEN
 	fi
 	printf '%s %s %s %s\n' "$5" "$6" "$begin" "$end" >>"$1/switches.txt"

@@ -47,8 +47,8 @@ struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__uint(max_entries, SFH_MAX_PAIRS);
 	__type(key, __u32);
-	__type(value, struct sfh_xdp_sent);
-} sfh_xdp_sent SEC(".maps");
+	__type(value, struct sfh_relayed);
+} sfh_relayed SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);

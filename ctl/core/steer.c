@@ -442,6 +442,7 @@ int sfh_steer_open(const struct sfh_steer_config *cfg, struct sfh_steer **ret,
 	s->park_vlan = cfg->park_vlan ? cfg->park_vlan : SFH_PARK_VLAN;
 	s->max_pairs = cfg->max_pairs ? cfg->max_pairs : SFH_MAX_PAIRS;
 	s->cpus = libbpf_num_possible_cpus();
+	s->tcx = !cfg->no_tcx && sfh_tcx_is_there();
 	if (s->cpus < 0)
 		return sfh_err(err, s->cpus, "cannot tell the number of CPUs");
 	if (s->park_vlan > SFH_VLAN_MAX)

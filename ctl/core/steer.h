@@ -26,6 +26,7 @@ struct sfh_steer_config {
 			     * next sfh_steer_pf_attach() */
 	uint32_t max_pairs; /* size of new maps; 0: SFH_MAX_PAIRS. Pinned maps keep theirs */
 	bool read_only;	    /* only look: loads, attaches and locks nothing */
+	bool no_tcx;	    /* filters on a clsact even where the kernel has tcx (6.6) */
 };
 
 /* Opens the datapath (sets libbpf's print function, which is the process's): loads the programs, makes or reuses the pinned maps.
@@ -70,8 +71,9 @@ struct sfh_steer_pf_info {
 	bool clsact_ours;  /* the clsact qdisc was not there before us */
 };
 
-/* Attaches to a PF: a tc filter (fixed priority and handle; other filters stay
- * and still see every frame that we pass) and, if wanted, native XDP. A driver
+/* Attaches to a PF: at tcx ingress, or as a tc filter (fixed priority and handle) where
+ * the kernel has no tcx or such a filter of ours is there already; programs and filters of
+ * others stay and still see every frame that we pass. And, if wanted, native XDP. A driver
  * that refuses XDP is not an error, see *ret (may be NULL). Attaching XDP
  * resets some NICs for a second: do it before there is traffic; it is done once.
  * XDP goes through libxdp's dispatcher: what we pass is passed on to programs
@@ -84,13 +86,13 @@ struct sfh_steer_pf_info {
  *   -ENODEV   no such device (in this network namespace) */
 int sfh_steer_pf_attach(struct sfh_steer *s, uint32_t ifindex, bool want_xdp,
 			struct sfh_steer_pf_info *ret, struct sfh_error *err);
-/* Undoes it: XDP, filter, VLAN stripping, and the clsact qdisc if it is
+/* Undoes it: XDP, program or filter, VLAN stripping, and the clsact qdisc if it is
  * ours and nobody else uses it. Idempotent; a device that is gone is success. */
 int sfh_steer_pf_detach(struct sfh_steer *s, uint32_t ifindex, struct sfh_error *err);
 
 /* Attaches to a standby device: counts, learns the address, arms on the first
  * frame. Idempotent, like the above; the pair comes with sfh_steer_stage().
- * libvirt's <bandwidth> puts an `ingress` qdisc where clsact would go: on a tap
+ * Without tcx libvirt's <bandwidth> puts an `ingress` qdisc where clsact would go: on a tap
  * only the count of frames to the guest is lost then; on a macvtap the guest's
  * frames cannot be seen: -EBUSY. */
 int sfh_steer_standby_attach(struct sfh_steer *s, uint32_t ifindex, enum sfh_standby_kind kind,
@@ -99,7 +101,7 @@ int sfh_steer_standby_detach(struct sfh_steer *s, uint32_t ifindex, struct sfh_e
 
 /* What is really attached to a device now, whatever the maps say of it. */
 struct sfh_steer_port_state {
-	bool from, to; /* our tc filters: PF: from is ingress, no `to`; else by kind */
+	bool from, to; /* our programs at tcx or tc: PF: from is ingress, no `to`; else by kind */
 	enum sfh_xdp xdp; /* our XDP program */
 };
 /* role and kind as in sfh_ports. Also with a read_only handle. */

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* Devices: our filters on clsact; steer_xdp.c has XDP. sfh_ports remembers across
- * restarts what we changed on a device. */
+/* Devices: our programs at tcx (steer_tcx.c), or as filters on a clsact where the kernel
+ * has none; steer_xdp.c has XDP. sfh_ports remembers across restarts what we changed on a
+ * device. */
 #include "ctl/core/steer_priv.h"
 
 #include <bpf/bpf.h>
@@ -219,6 +220,34 @@ static int filter_detach(uint32_t ifindex, enum bpf_tc_attach_point at)
 	return bpf_tc_detach(&hook, &opts);
 }
 
+/* --- either ------------------------------------------------------------------------------ */
+
+/* What has our filters keeps them, and what has them not gets none where there is tcx: a
+ * program in both places would see each frame twice. */
+static bool takes_tcx(const struct sfh_steer *s, uint32_t ifindex)
+{
+	return s->tcx && filter_there(ifindex, BPF_TC_INGRESS) != WHOSE_OURS &&
+	       filter_there(ifindex, BPF_TC_EGRESS) != WHOSE_OURS;
+}
+
+static int hook_attach(uint32_t ifindex, enum bpf_tc_attach_point at, bool tcx, int prog,
+		       struct sfh_error *err)
+{
+	return tcx ? sfh_tcx_attach(ifindex, at, prog, err) : filter_attach(ifindex, at, prog, err);
+}
+
+static int hook_detach(uint32_t ifindex, enum bpf_tc_attach_point at)
+{
+	int first = sfh_tcx_detach(ifindex, at), r = filter_detach(ifindex, at);
+
+	return first ? first : r;
+}
+
+static bool hook_is_ours(uint32_t ifindex, enum bpf_tc_attach_point at)
+{
+	return sfh_tcx_has_ours(ifindex, at) || filter_there(ifindex, at) == WHOSE_OURS;
+}
+
 /* --- sfh_ports ------------------------------------------------------------------------ */
 
 static int port_read(const struct sfh_steer *s, uint32_t ifindex, struct sfh_port *port)
@@ -415,9 +444,9 @@ static int detach(struct sfh_steer *s, uint32_t ifindex, struct sfh_error *err)
 	if (r == -ENOENT)
 		return first;
 	if (device_exists(ifindex)) {
-		r = filter_detach(ifindex, BPF_TC_INGRESS);
+		r = hook_detach(ifindex, BPF_TC_INGRESS);
 		first = first ? first : r;
-		r = filter_detach(ifindex, BPF_TC_EGRESS);
+		r = hook_detach(ifindex, BPF_TC_EGRESS);
 		first = first ? first : r;
 		r = clsact_release(ifindex, &port);
 		first = first ? first : r;
@@ -448,20 +477,22 @@ int sfh_steer_pf_attach(struct sfh_steer *s, uint32_t ifindex, bool want_xdp,
 {
 	struct sfh_steer_pf_info info = {};
 	struct sfh_port port;
-	bool was_attached;
+	bool was_attached, tcx;
 	char kind[16];
 	int r = start(s, ifindex, &port, err);
 
 	if (r < 0)
 		return r;
 	was_attached = port.role != 0;
-	r = clsact_ensure(s, ifindex, &port, kind, err);
+	tcx = takes_tcx(s, ifindex);
+	if (!tcx)
+		r = clsact_ensure(s, ifindex, &port, kind, err);
 	port.role = SFH_PORT_PF;
 	if (r == 0)
 		r = port_write(s, ifindex, &port, err);
 	/* Ingress works on libvirt's `ingress` qdisc as well as on clsact. */
 	if (r == 0)
-		r = filter_attach(ifindex, BPF_TC_INGRESS, s->prog_pf_tc, err);
+		r = hook_attach(ifindex, BPF_TC_INGRESS, tcx, s->prog_pf_tc, err);
 	if (r < 0)
 		return give_up(s, ifindex, was_attached, r);
 	if (want_xdp) {
@@ -495,8 +526,8 @@ int sfh_steer_standby_attach(struct sfh_steer *s, uint32_t ifindex, enum sfh_sta
 	enum bpf_tc_attach_point from = tap ? BPF_TC_INGRESS : BPF_TC_EGRESS;
 	enum bpf_tc_attach_point to = tap ? BPF_TC_EGRESS : BPF_TC_INGRESS;
 	struct sfh_port port;
-	bool was_attached, clsact;
-	char kind_there[16], name[32];
+	bool was_attached, tcx, both;
+	char kind_there[16] = "", name[32];
 	int r = start(s, ifindex, &port, err);
 
 	if (r < 0)
@@ -504,7 +535,9 @@ int sfh_steer_standby_attach(struct sfh_steer *s, uint32_t ifindex, enum sfh_sta
 	if (!tap && !macvtap)
 		return sfh_err(err, -EINVAL, "%d is no kind of standby device", (int)kind);
 	was_attached = port.role != 0;
-	r = clsact_ensure(s, ifindex, &port, kind_there, err);
+	tcx = takes_tcx(s, ifindex);
+	if (!tcx)
+		r = clsact_ensure(s, ifindex, &port, kind_there, err);
 	port.role = SFH_PORT_STANDBY;
 	port.standby_kind = (uint8_t)kind;
 	if (r == 0)
@@ -512,16 +545,16 @@ int sfh_steer_standby_attach(struct sfh_steer *s, uint32_t ifindex, enum sfh_sta
 	if (r < 0)
 		return give_up(s, ifindex, was_attached, r);
 	/* An `ingress` qdisc would take an egress filter, and run it on ingress. */
-	clsact = strcmp(kind_there, "clsact") == 0;
-	if (!clsact && from == BPF_TC_EGRESS)
+	both = tcx || strcmp(kind_there, "clsact") == 0;
+	if (!both && from == BPF_TC_EGRESS)
 		return give_up(s, ifindex, was_attached,
 			       sfh_err(err, -EBUSY,
 				       "%s has a qdisc `%s` (libvirt's <bandwidth>?) where clsact "
 				       "is needed: remove it",
 				       sfh_steer_ifname(ifindex, name), kind_there));
-	r = filter_attach(ifindex, from, s->prog_from_guest, err);
-	if (r == 0 && (clsact || to == BPF_TC_INGRESS))
-		r = filter_attach(ifindex, to, s->prog_to_guest, err);
+	r = hook_attach(ifindex, from, tcx, s->prog_from_guest, err);
+	if (r == 0 && (both || to == BPF_TC_INGRESS))
+		r = hook_attach(ifindex, to, tcx, s->prog_to_guest, err);
 	return r < 0 ? give_up(s, ifindex, was_attached, r) : 0;
 }
 
@@ -546,8 +579,8 @@ int sfh_steer_port_check(struct sfh_steer *s, uint32_t ifindex, enum sfh_standby
 
 	if (!device_exists(ifindex))
 		return -ENODEV;
-	ret->from = filter_there(ifindex, from) == WHOSE_OURS;
-	ret->to = filter_there(ifindex, to) == WHOSE_OURS;
+	ret->from = hook_is_ours(ifindex, from);
+	ret->to = hook_is_ours(ifindex, to);
 	ret->xdp = sfh_steer_xdp_look(s, ifindex);
 	return 0;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Shared by steer.c (pins, programs), steer_port.c (devices), steer_xdp.c (XDP on a
- * PF), steer_pair.c (pairs), steer_slot.c (what they share), steer_fast.c (the short
+/* Shared by steer.c (pins, programs), steer_port.c (devices), steer_tcx.c and steer_xdp.c
+ * (two of their hooks), steer_pair.c (pairs), steer_slot.c (what they share), steer_fast.c (the short
  * way's table) and steer_view.c (what is to be seen of them); for nobody else. */
 #ifndef SFHYBRID_CORE_STEER_PRIV_H
 #define SFHYBRID_CORE_STEER_PRIV_H
@@ -8,6 +8,7 @@
 #include "ctl/core/steer.h"
 
 #include <bpf/bpf.h>
+#include <bpf/libbpf.h>
 #include <errno.h>
 #include <string.h>
 
@@ -16,7 +17,7 @@
 	X(GUESTS, "sfh_guests", true)                                                              \
 	X(STATE, "sfh_state", true)                                                                \
 	X(COUNTERS, "sfh_counters", true)                                                          \
-	X(XDP_SENT, "sfh_xdp_sent", true)                                                          \
+	X(RELAYED, "sfh_relayed", true)                                                            \
 	X(METER, "sfh_meter", true)                                                                \
 	X(SPREAD, "sfh_spread", true)                                                              \
 	X(STANDBY, "sfh_standby", true)                                                            \
@@ -57,6 +58,7 @@ struct sfh_steer {
 	uint32_t max_pairs;
 	uint16_t park_vlan;
 	int cpus;
+	bool tcx; /* where programs go that are not attached by filters already */
 	int map[_SFH_MAP_MAX];
 	/* The loaded objects (skeletons), and their programs' fds, owned by them. */
 	struct pf_tc *pf_tc;
@@ -115,6 +117,15 @@ int sfh_steer_read_pair(const struct sfh_steer *s, const struct sfh_guest_key *k
 			struct sfh_guest *g, struct sfh_guest_state *st);
 /* Whether it acts, by a user's word or by the guest's first frame. */
 bool sfh_steer_armed(const struct sfh_guest *g, const struct sfh_guest_state *st);
+
+/* --- steer_tcx.c ------------------------------------------------------------------- */
+/* Whether the kernel has tcx. */
+bool sfh_tcx_is_there(void);
+bool sfh_tcx_has_ours(uint32_t ifindex, enum bpf_tc_attach_point at);
+/* In the place of ours, if there is one. */
+int sfh_tcx_attach(uint32_t ifindex, enum bpf_tc_attach_point at, int prog, struct sfh_error *err);
+/* Nothing there is success. */
+int sfh_tcx_detach(uint32_t ifindex, enum bpf_tc_attach_point at);
 
 /* --- steer_slot.c ------------------------------------------------------------------ */
 /* Counts what is staged, notes the slots and writes sfh_macs anew. */

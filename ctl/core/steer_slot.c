@@ -92,13 +92,13 @@ static void slots_settle(struct sfh_steer *s)
 int sfh_steer_slot_take(struct sfh_steer *s, uint32_t *ret)
 {
 	_cleanup_free_ struct sfh_counters *zero = calloc((size_t)s->cpus, sizeof(*zero));
-	_cleanup_free_ struct sfh_xdp_sent *unsent = calloc((size_t)s->cpus, sizeof(*unsent));
+	_cleanup_free_ struct sfh_relayed *none = calloc((size_t)s->cpus, sizeof(*none));
 	static const struct sfh_meter no_meter;
 	static const struct sfh_spread full;
 	uint32_t slot;
 	int r;
 
-	if (!zero || !unsent)
+	if (!zero || !none)
 		return -ENOMEM;
 	r = slot_find(s, &slot);
 	if (r < 0) {
@@ -110,7 +110,7 @@ int sfh_steer_slot_take(struct sfh_steer *s, uint32_t *ret)
 	if (r == 0)
 		r = sfh_map_put(s, SFH_MAP_COUNTERS, &slot, zero);
 	if (r == 0)
-		r = sfh_map_put(s, SFH_MAP_XDP_SENT, &slot, unsent);
+		r = sfh_map_put(s, SFH_MAP_RELAYED, &slot, none);
 	if (r == 0)
 		r = sfh_map_put(s, SFH_MAP_METER, &slot, &no_meter);
 	if (r == 0)

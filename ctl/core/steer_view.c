@@ -22,31 +22,31 @@ static void sum(struct sfh_counters *to, const struct sfh_counters *c)
 	to->vlan_drops += c->vlan_drops;
 }
 
-static void sum_sent(struct sfh_counters *to, const struct sfh_xdp_sent *sent, bool untagged)
+static void sum_relayed(struct sfh_counters *to, const struct sfh_relayed *relayed, bool untagged)
 {
-	to->from_wire_frames += sent->frames;
-	to->from_wire_bytes += sent->bytes;
-	to->to_standby_frames += sent->frames;
-	to->to_standby_bytes += sent->bytes - (untagged ? VLAN_HLEN * sent->frames : 0);
+	to->from_wire_frames += relayed->frames;
+	to->from_wire_bytes += relayed->bytes;
+	to->to_standby_frames += relayed->frames;
+	to->to_standby_bytes += relayed->bytes - (untagged ? VLAN_HLEN * relayed->frames : 0);
 }
 
 int sfh_steer_get(struct sfh_steer *s, const struct sfh_guest_key *key, struct sfh_pair_view *ret)
 {
 	_cleanup_free_ struct sfh_counters *c = calloc((size_t)s->cpus, sizeof(*c));
-	_cleanup_free_ struct sfh_xdp_sent *sent = calloc((size_t)s->cpus, sizeof(*sent));
+	_cleanup_free_ struct sfh_relayed *relayed = calloc((size_t)s->cpus, sizeof(*relayed));
 	struct sfh_guest_state st;
 	struct sfh_pair_view v;
 	struct sfh_meter meter;
 	struct sfh_guest g;
 	int r;
 
-	if (!c || !sent)
+	if (!c || !relayed)
 		return -ENOMEM;
 	r = sfh_steer_read_pair(s, key, &g, &st);
 	if (r == 0)
 		r = sfh_map_get(s, SFH_MAP_COUNTERS, &g.slot, c);
 	if (r == 0)
-		r = sfh_map_get(s, SFH_MAP_XDP_SENT, &g.slot, sent);
+		r = sfh_map_get(s, SFH_MAP_RELAYED, &g.slot, relayed);
 	if (r == 0)
 		r = sfh_map_get(s, SFH_MAP_METER, &g.slot, &meter);
 	if (r < 0)
@@ -73,7 +73,7 @@ int sfh_steer_get(struct sfh_steer *s, const struct sfh_guest_key *key, struct s
 	v.arm_on_first_frame = g.arm_on_first_frame && !v.armed;
 	for (int i = 0; i < s->cpus; i++) {
 		sum(&v.counters, &c[i]);
-		sum_sent(&v.counters, &sent[i], g.vlan_proto);
+		sum_relayed(&v.counters, &relayed[i], g.vlan_proto);
 	}
 	*ret = v;
 	return 0;

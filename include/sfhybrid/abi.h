@@ -10,7 +10,7 @@
  *   sfh_guests    user space    what is wanted of a pair
  *   sfh_state     BPF           what was seen of it
  *   sfh_counters  BPF           per CPU, at sfh_guest.slot, and so is
- *   sfh_xdp_sent  BPF           what XDP hands over
+ *   sfh_relayed   BPF           what went straight from the wire to the standby leg
  *   sfh_meter     BPF           at sfh_guest.slot
  *   sfh_spread    BPF           at sfh_guest.slot
  *   sfh_standby, sfh_parked, sfh_devmap, sfh_ports, sfh_macs, sfh_fast,
@@ -42,7 +42,7 @@
 /* In sfh_meta. Raise the version with every change of a struct, a map or the
  * meaning of a field: user space refuses pins of any other version. */
 #define SFH_ABI_MAGIC	0x53464859u /* "SFHY" */
-#define SFH_ABI_VERSION 7u
+#define SFH_ABI_VERSION 8u
 
 #define SFH_PIN_DIR	   "sfhybrid" /* below the bpffs mount */
 #define SFH_MAX_PAIRS	   4096	      /* default size of the maps with one entry per pair */
@@ -99,7 +99,7 @@ struct sfh_guest {
 	 * frames to it must have it and lose it. Its VLAN is the key's. */
 	__u16 vlan_proto; /* 0x8100 or 0x88a8 */
 	__u16 vlan_tci;	  /* with the priority */
-	__u32 slot;	  /* index of sfh_counters, sfh_xdp_sent, sfh_meter, sfh_spread, sfh_devmap */
+	__u32 slot;	  /* index of sfh_counters, sfh_relayed, sfh_meter, sfh_spread, sfh_devmap */
 	__u64 meter_until_ns; /* sfh_meter is kept until then (CLOCK_MONOTONIC) */
 	/* Not 0: the guest uses the leg but does not listen to it yet. For SFH_BACKLOG_NS from
 	 * its first frame on, what is for it leaves by this device, with SFH_MARK_BACKLOG. */
@@ -217,7 +217,7 @@ static inline __u32 sfh_fast_index(__u64 mac)
 }
 
 /* sfh_counters, per CPU. Each frame is counted once in each field it belongs to, but
- * those that XDP handed over: they are in sfh_xdp_sent only. Bytes are frame lengths without FCS; tc adds a
+ * those in sfh_relayed, which are there only. Bytes are frame lengths without FCS; tc adds a
  * tag that the NIC has already stripped from the data. */
 struct sfh_counters {
 	__u64 from_wire_frames; /* reached the armed pair's PF from the wire, unicast to it: */
@@ -233,10 +233,11 @@ struct sfh_counters {
 	__u64 vlan_drops;	     /* not of the pair's port VLAN, in either direction */
 };
 
-/* sfh_xdp_sent, per CPU: frames that XDP took from the wire to the standby device. They
- * belong to from_wire and to_standby above, there without their tag if the pair has a port
- * VLAN. By themselves, so that four pairs share a cache line of what every frame writes. */
-struct sfh_xdp_sent {
+/* sfh_relayed, per CPU: frames that went from the wire straight to the standby device: over
+ * XDP, or plain ones to a macvtap (SFH_TC_INDEX_PLAIN). They belong to from_wire and
+ * to_standby above, there without their tag if the pair has a port VLAN. By themselves, so
+ * that four pairs share a cache line of what every frame writes. */
+struct sfh_relayed {
 	__u64 frames;
 	__u64 bytes; /* as received */
 };
@@ -250,6 +251,12 @@ struct sfh_xdp_sent {
  * which is not sent there again. */
 #define SFH_MARK_BACKLOG 0x5f480002u
 #define SFH_MARK_RELEASED 0x5f480003u
+
+/* skb->tc_index of a plain frame for a macvtap, from the PF's program to the macvtap's, which
+ * then need not look the pair up again; less the pair's slot. No frame of a guest has one; a
+ * classifier of the host's may set it, but hardly to so high a class. */
+#define SFH_TC_INDEX_PLAIN 0xffffu
+#define SFH_TC_INDEX_LEAST 0xc000u
 
 /* With the PF's ifindex in skb->mark: what the injection device sends is released. */
 #define SFH_INJECT_RELEASED (1u << 31)
@@ -346,7 +353,7 @@ _Static_assert(sizeof(struct sfh_meter_leg) == 168, "abi");
 _Static_assert(sizeof(struct sfh_guest_state) == 56, "abi");
 _Static_assert(sizeof(struct sfh_spread) == 8, "abi");
 _Static_assert(sizeof(struct sfh_counters) == 88, "abi");
-_Static_assert(sizeof(struct sfh_xdp_sent) == 16, "abi");
+_Static_assert(sizeof(struct sfh_relayed) == 16, "abi");
 _Static_assert(sizeof(struct sfh_port) == 8, "abi");
 _Static_assert(sizeof(struct sfh_meta) == 16, "abi");
 _Static_assert(sizeof(struct sfh_event) == 32, "abi");

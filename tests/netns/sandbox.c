@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
+#include "ctl/core/steer_priv.h"
 #include "tests/netns/sandbox.h"
 
 #include <arpa/inet.h>
@@ -300,15 +301,33 @@ int macvtap_make(const char *name, const char *pf, const char *mac)
 
 /* --- steering --------------------------------------------------------------------------- */
 
-struct sfh_steer *steer_open(void)
+static struct sfh_steer *open_with(bool no_tcx)
 {
-	struct sfh_steer_config cfg = {};
+	struct sfh_steer_config cfg = { .no_tcx = no_tcx };
 	struct sfh_steer *s = NULL;
 	struct sfh_error err = {};
 	int r = sfh_steer_open(&cfg, &s, &err);
 
 	cr_assert_eq(r, 0, "sfh_steer_open: %d, %s", r, err.text);
 	return s;
+}
+
+struct sfh_steer *steer_open(void)
+{
+	return open_with(true);
+}
+
+struct sfh_steer *steer_open_tcx(void)
+{
+	return open_with(false);
+}
+
+void meter_is_over(struct sfh_steer *s, const struct sfh_guest_key *key)
+{
+	struct sfh_fast_bucket *b = &s->fast[sfh_fast_index(sfh_mac_word(key->mac))];
+
+	for (size_t i = 0; i < SFH_FAST_WAYS; i++)
+		b->way[i].meter_until = 0;
 }
 
 struct sfh_guest_key mk_key(uint32_t pf, const char *mac, uint16_t vlan)

@@ -73,9 +73,13 @@ struct leg {
 void leg_make(struct leg *leg, const struct leg_kind *kind);
 
 /* --- steering ---------------------------------------------------------------------------- */
-struct sfh_steer *steer_open(void); /* defaults; fails the test */
+/* Fail the test. The first attaches by filters on a clsact, as on a kernel without tcx. */
+struct sfh_steer *steer_open(void);
+struct sfh_steer *steer_open_tcx(void);
 struct sfh_guest_key mk_key(uint32_t pf, const char *mac, uint16_t vlan);
 struct sfh_pair_view view_of(struct sfh_steer *s, const struct sfh_guest_key *key);
+/* The switch meter has seen enough of the pair: from then on its frames are plain. */
+void meter_is_over(struct sfh_steer *s, const struct sfh_guest_key *key);
 /* Takes what is in the ring; returns how many, and the last one. */
 int take_events(struct sfh_steer *s, struct sfh_event *last);
 

@@ -18,11 +18,18 @@ struct mode {
 	enum sfh_standby_kind kind;
 	bool local;   /* guests on their standby legs reach each other on the host */
 	bool hairpin; /* … by way of a switch that sends back */
-	bool xdp;
+	enum { BY_FILTERS, BY_XDP, BY_TCX } by;
 };
 
 #define MODE(name, macvlan, kind, local, hairpin)                                                  \
-	{ name, macvlan, kind, local, hairpin, false }, { name, macvlan, kind, local, hairpin, true }
+	{ name, macvlan, kind, local, hairpin, BY_FILTERS },                                       \
+		{ name, macvlan, kind, local, hairpin, BY_XDP },                                   \
+		{ name, macvlan, kind, local, hairpin, BY_TCX }
+
+static const char *by(const struct mode *mode)
+{
+	return mode->by == BY_TCX ? ", tcx" : mode->by == BY_XDP ? ", xdp" : "";
+}
 
 static struct mode modes[] = {
 	MODE("linux-bridge", "", SFH_STANDBY_TAP, true, false),
@@ -72,11 +79,11 @@ static void enter(const struct mode *mode)
 	sh("ip link add pf0 type veth peer name wire0 && ip link set wire0 up && ip link set pf0 up");
 	T.pf = ifindex_of("pf0");
 	T.wire = packet_open(ifindex_of("wire0"));
-	T.s = steer_open();
+	T.s = mode->by == BY_TCX ? steer_open_tcx() : steer_open();
 	if (!mode->macvlan[0])
 		sh("ip link add br0 type bridge mcast_snooping 0 && ip link set pf0 master br0 && "
 		   "ip link set br0 up");
-	cr_assert_eq(sfh_steer_pf_attach(T.s, T.pf, mode->xdp, NULL, &err), 0, "%s", err.text);
+	cr_assert_eq(sfh_steer_pf_attach(T.s, T.pf, mode->by == BY_XDP, NULL, &err), 0, "%s", err.text);
 	guest_make(0);
 	guest_make(1);
 	/* The bridge learns where they are. */
@@ -101,11 +108,11 @@ static void gets(int to, const struct frame *f, int copies, const char *who)
 		struct frame got = frame_read(to, SOON);
 
 		cr_assert_eq(got.len, f->len, "%s%s: %s did not get it", T.mode->name,
-			     T.mode->xdp ? ", xdp" : "", who);
+			     by(T.mode), who);
 		cr_assert_frame(got, *f);
 	}
 	cr_assert_eq(frame_read(to, NEVER).len, 0, "%s%s: %s got it once too often", T.mode->name,
-		     T.mode->xdp ? ", xdp" : "", who);
+		     by(T.mode), who);
 }
 
 #define ModeTest(name)                                                                             \

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* Real devices: a veth is the PF and its wire, the guest is whoever reads and
  * writes the tap's or macvtap's file descriptor. */
-#include "ctl/core/steer.h"
+#include "ctl/core/steer_priv.h"
 #include "tests/netns/sandbox.h"
 
 #include <arpa/inet.h>
+#include <bpf/libbpf.h>
 #include <criterion/criterion.h>
 #include <net/if.h>
 #include <stdio.h>
@@ -367,6 +368,59 @@ Test(macvtap, delivers_and_counts_tc)
 Test(macvtap, delivers_and_counts_xdp)
 {
 	macvtap_delivers(true);
+}
+
+static struct sfh_relayed relayed(void)
+{
+	int cpus = libbpf_num_possible_cpus();
+	struct sfh_relayed *each = calloc((size_t)cpus, sizeof(*each)), sum = {};
+	struct sfh_guest guest;
+
+	cr_assert_eq(sfh_map_get(T.s, SFH_MAP_GUESTS, &T.key, &guest), 0);
+	cr_assert_eq(sfh_map_get(T.s, SFH_MAP_RELAYED, &guest.slot, each), 0);
+	for (int i = 0; i < cpus; i++) {
+		sum.frames += each[i].frames;
+		sum.bytes += each[i].bytes;
+	}
+	free(each);
+	return sum;
+}
+
+/* The PF's program looks it up, the macvtap's counts it, for both. */
+Test(macvtap, a_plain_frame_is_looked_up_once)
+{
+	with_macvtap(false, false);
+	arm();
+	arrives(T.wire, T.guest, mk_frame(MAC_GUEST, MAC_PEER, 0, 0));
+	cr_assert_eq(relayed().frames, 0, "the meter runs");
+	meter_is_over(T.s, &T.key);
+	arrives(T.wire, T.guest, mk_frame(MAC_GUEST, MAC_PEER, 0, 0));
+	arrives(T.wire, T.guest, mk_frame(MAC_GUEST, MAC_PEER, 0, 0));
+	cr_assert_eq(relayed().frames, 2);
+	cr_assert_eq(relayed().bytes, 120);
+	arrives(T.wire, T.guest, mk_frame(MAC_BCAST, MAC_PEER, 0, 0));
+	cr_assert_eq(relayed().frames, 2);
+	cr_assert_eq(counters().from_wire_frames, 3);
+	cr_assert_eq(counters().from_wire_bytes, 180);
+	cr_assert_eq(counters().to_standby_frames, 4);
+	cr_assert_eq(counters().to_standby_bytes, 240);
+	is_lost(T.wire, T.guest, mk_frame(MAC_GUEST, MAC_GUEST, 0, 0));
+	cr_assert_eq(sfh_steer_on_vf(T.s, &T.key, NULL), 0);
+	is_lost(T.wire, T.guest, mk_frame(MAC_GUEST, MAC_PEER, 0, 0));
+	cr_assert_eq(relayed().frames, 2);
+}
+
+/* A classifier of the host's sets tc_index, too. */
+Test(macvtap, a_class_of_the_hosts_is_no_slot)
+{
+	with_macvtap(false, false);
+	arm();
+	meter_is_over(T.s, &T.key);
+	sh("tc qdisc add dev pf0 clsact 2>/dev/null; "
+	   "tc filter add dev pf0 ingress prio 5 protocol all bpf classid 1:1 bytecode '" CBPF_OK "'");
+	arrives(T.wire, T.guest, mk_frame(MAC_GUEST, MAC_PEER, 0, 0));
+	cr_assert_eq(relayed().frames, 0);
+	cr_assert_eq(counters().to_standby_frames, 1);
 }
 
 /* What the guest sends leaves through the macvtap's egress hook. */

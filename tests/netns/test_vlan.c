@@ -242,6 +242,19 @@ static void spoofed(enum sfh_standby_kind kind, uint16_t vlan)
 	cr_assert_eq(view_of(T.s, &n.key).counters.spoofed_drops, 3);
 }
 
+Test(vlan_macvtap, what_needs_its_tag_taken_out_is_not_plain)
+{
+	struct frame in = mk_frame(MAC_GUEST, MAC_PEER, 0, 0);
+	struct nic n;
+
+	attach_pf(false);
+	n = plain("mv0", MACVTAP, MAC_GUEST, 42);
+	meter_is_over(T.s, &n.key);
+	becomes(T.wire, n.fd, tagged(in, TAG(42)), in);
+	is_lost(T.wire, n.fd, in);
+	nothing_more(n.fd);
+}
+
 Test(vlan_tap, both_ways_tc) { bridge(false); both_ways(TAP); }
 Test(vlan_tap, both_ways_xdp) { bridge(true); both_ways(TAP); }
 Test(vlan_tap, isolated_tc) { bridge(false); isolated(TAP); }

@@ -6,7 +6,7 @@ mate() { on host1 /run/xdpmate "$1" "$PF"; }
 xdp_of_pf() { ctl host1 --json status "$NET" | jq -r '.networks[].pfs[] | .xdp'; }
 xdp_id() { on host1 ip -j link show "$PF" | jq -r '.[0].xdp.prog.id // 0'; }
 # How many frames each program has had: ours hands them to guests, the other's counts.
-ours() { on host1 bpftool -j map dump name sfh_xdp_sent | jq '[.[].formatted.values[].value.frames] | add // 0'; }
+ours() { on host1 bpftool -j map dump name sfh_relayed | jq '[.[].formatted.values[].value.frames] | add // 0'; }
 theirs() { on host1 bpftool -j map dump name others_count | jq '.[0].formatted.value // .[0].value'; }
 more_than() { (($("$1") > $2)); } # WHOSE COUNT
 
