@@ -27,7 +27,7 @@
 #define SILENCE_NS (60 * NS)
 #define LIST_MAX 2000000u
 #define TCP_MAX 8
-#define LEG_NS (10 * NS / 1000) /* between two looks at the standby leg */
+#define LEG_NS (40 * NS / 1000) /* between two looks at the standby leg */
 
 struct entry {
 	uint32_t seq;
@@ -43,6 +43,7 @@ struct echo {
 	bool sending;
 	int leg_sent, leg_received; /* counters of the standby leg, as files; -1: there is none */
 	uint64_t leg_looked_ns;
+	uint32_t leg_sent_then, leg_received_then;
 	struct entry *list;
 	uint32_t nlist, size;
 };
@@ -116,20 +117,28 @@ static bool leg_count(int fd, uint32_t *ret)
 
 	if (fd < 0 || pread(fd, text, sizeof(text) - 1, 0) <= 0)
 		return false;
-	*ret = htonl((uint32_t)strtoull(text, NULL, 10));
+	*ret = (uint32_t)strtoull(text, NULL, 10);
 	return true;
 }
 
-/* Not before each frame: looking takes an emulated guest its time. */
+/* Looking takes an emulated guest more than a ms: not before each frame, and what it receives
+ * by that leg is of interest only while it sends by it. */
 static void leg_look(struct echo *e, struct sfh_duplex_frame *f)
 {
 	uint64_t now = now_ns(CLOCK_MONOTONIC);
+	uint32_t sent;
 
 	if (e->leg_sent < 0 || now - e->leg_looked_ns < LEG_NS)
 		return;
 	e->leg_looked_ns = now;
-	f->has_leg = htonl(leg_count(e->leg_sent, &f->leg_sent) &&
-			   leg_count(e->leg_received, &f->leg_received));
+	if (!leg_count(e->leg_sent, &sent))
+		return;
+	if (sent != e->leg_sent_then)
+		(void)leg_count(e->leg_received, &e->leg_received_then);
+	e->leg_sent_then = sent;
+	f->has_leg = htonl(1);
+	f->leg_sent = htonl(sent);
+	f->leg_received = htonl(e->leg_received_then);
 }
 
 static void begin(struct echo *e, uint32_t run)
