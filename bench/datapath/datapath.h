@@ -15,9 +15,14 @@
 #define DP_GENERATOR_CPU 0
 #define DP_READER_CPU	 1
 #define DP_MAX_ROUNDS	 100
+/* A macvtap's figures lie closer to each other, and their samples further apart, than any
+ * others: so many in each round. */
+#define DP_MACVTAP_TURNS 5
+#define DP_MAX_SAMPLES	 (DP_MAX_ROUNDS * DP_MACVTAP_TURNS)
 
 enum dp_sink { DP_SINK_PF, DP_SINK_VETH, DP_SINK_TAP, DP_SINK_MACVTAP };
-/* DP_HOOKS: macvtap with programs at our hooks that do nothing. */
+/* DP_HOOKS: macvtap with programs at our hooks that do nothing. With `filters` these, and
+ * DP_OURS, are filters on a clsact, as on a kernel without tcx. */
 enum dp_way { DP_DROP, DP_BRIDGE, DP_MACVTAP, DP_HOOKS, DP_CEILING, DP_OURS };
 
 struct dp_plan {
@@ -28,6 +33,7 @@ struct dp_plan {
 	uint32_t pairs;	  /* destinations, and steering entries for ours */
 	uint32_t devices; /* that they share */
 	bool metered;	  /* as in the half minute after arming */
+	bool filters;
 };
 extern const struct dp_plan dp_plans[];
 extern const size_t dp_plan_count;
@@ -52,8 +58,8 @@ struct dp_rival {
 	pthread_t reader;
 	bool has_reader;
 	uint8_t frame[DP_FRAME_LEN];
-	struct dp_sample samples[DP_MAX_ROUNDS];
-	size_t rounds;
+	struct dp_sample samples[DP_MAX_SAMPLES];
+	size_t n_samples;
 };
 
 /* New mount and network namespaces, which take everything with them when the

@@ -27,6 +27,22 @@ static int fail(const struct sfh_error *err)
 	return 1;
 }
 
+/* Each round, and each turn in it, begins with another rival. */
+static int one_round(struct dp_rival *const *rivals, size_t n, size_t round, double seconds,
+		     struct sfh_error *err)
+{
+	for (size_t turn = 0; turn < DP_MACVTAP_TURNS; turn++)
+		for (size_t i = 0; i < n; i++) {
+			struct dp_rival *r = rivals[(round + turn + i) % n];
+
+			if (turn && r->plan->sink != DP_SINK_MACVTAP)
+				continue;
+			if (dp_measure(r, seconds, true, err) < 0)
+				return err->code;
+		}
+	return 0;
+}
+
 static bool br_netfilter_is_on(void)
 {
 	FILE *f = fopen("/proc/sys/net/bridge/bridge-nf-call-iptables", "re");
@@ -121,12 +137,10 @@ int main(int argc, char **argv)
 	for (size_t i = 0; i < n; i++)
 		if (dp_measure(rivals[i], WARM_UP_SECONDS, false, &err) < 0)
 			return fail(&err);
-	/* Each round begins with another rival. */
 	for (size_t round = 0; round < (size_t)rounds; round++) {
 		(void)fprintf(stderr, "round %zu of %ld\n", round + 1, rounds);
-		for (size_t i = 0; i < n; i++)
-			if (dp_measure(rivals[(round + i) % n], rep.seconds, true, &err) < 0)
-				return fail(&err);
+		if (one_round(rivals, n, round, rep.seconds, &err) < 0)
+			return fail(&err);
 	}
 	for (size_t i = 0; i < n && rep.n_costs == 0; i++) {
 		if (rivals[i]->plan->way != DP_OURS || rivals[i]->plan->sink != DP_SINK_VETH)

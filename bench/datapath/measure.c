@@ -128,7 +128,7 @@ int dp_measure(struct dp_rival *r, double seconds, bool keep, struct sfh_error *
 	s.cpu_ns = cpu_ns(r) - s.cpu_ns;
 	s.sent = r->bpf->bss->dp_sent - sent;
 	s.delivered = delivered(r) - got;
-	if (keep && r->rounds < DP_MAX_ROUNDS)
-		r->samples[r->rounds++] = s;
+	if (keep && r->n_samples < DP_MAX_SAMPLES)
+		r->samples[r->n_samples++] = s;
 	return 0;
 }

@@ -32,21 +32,21 @@ static const char *const sink_names[] = {
 	[DP_SINK_MACVTAP] = "macvtap"
 };
 
-static size_t figures(const struct dp_rival *r, enum figure what, double out[DP_MAX_ROUNDS])
+static size_t figures(const struct dp_rival *r, enum figure what, double out[DP_MAX_SAMPLES])
 {
-	for (size_t i = 0; i < r->rounds; i++) {
+	for (size_t i = 0; i < r->n_samples; i++) {
 		const struct dp_sample *s = &r->samples[i];
 
 		out[i] = what == RATE ? (double)s->delivered / s->seconds :
 			 s->delivered ? s->cpu_ns / (double)s->delivered :
 					0;
 	}
-	return r->rounds;
+	return r->n_samples;
 }
 
 static struct dp_spread spread_of(const struct dp_rival *r, enum figure what)
 {
-	double v[DP_MAX_ROUNDS];
+	double v[DP_MAX_SAMPLES];
 
 	return dp_spread(v, figures(r, what, v));
 }
@@ -80,7 +80,7 @@ static const struct dp_rival *base_of(const struct dp_report *rep, const struct 
 static struct dp_spread ratio_of(const struct dp_rival *of, const struct dp_rival *over,
 				 enum figure what)
 {
-	double a[DP_MAX_ROUNDS], b[DP_MAX_ROUNDS];
+	double a[DP_MAX_SAMPLES], b[DP_MAX_SAMPLES];
 
 	(void)figures(over, what, b);
 	return dp_ratio(a, b, figures(of, what, a));
@@ -93,7 +93,7 @@ static json_t *rival_json(const struct dp_report *rep, const struct dp_rival *r)
 	json_t *samples = json_array(), *against = NULL;
 	uint64_t sent = 0, got = 0;
 
-	for (size_t i = 0; i < r->rounds; i++) {
+	for (size_t i = 0; i < r->n_samples; i++) {
 		const struct dp_sample *s = &r->samples[i];
 
 		sent += s->sent;
@@ -107,12 +107,14 @@ static json_t *rival_json(const struct dp_report *rep, const struct dp_rival *r)
 		     r->plan->text, rate.median / 1e6, rate.min / 1e6, rate.max / 1e6, cpu.median,
 		     sent ? 100.0 * (double)(sent - got) / (double)sent : 0);
 	if (base) {
-		struct dp_spread ratio = ratio_of(r, base, RATE);
+		struct dp_spread ratio = ratio_of(r, base, RATE), cost = ratio_of(r, base, CPU);
 
 		(void)printf("   %5.2fx %s", ratio.median, base->plan->text);
+		if (r->has_reader) /* it is what limits the frames */
+			(void)printf(", %.3fx its CPU", cost.median);
 		against = json_pack("{s:s, s:o, s:o}", "rival", base->plan->name,
 				    "frames_per_second", spread_json(ratio), "cpu_ns_per_frame",
-				    spread_json(ratio_of(r, base, CPU)));
+				    spread_json(cost));
 	}
 	(void)printf("\n");
 	return json_pack("{s:s, s:s, s:s, s:i, s:i, s:o, s:o, s:I, s:I, s:o*, s:o}", "name",
@@ -190,7 +192,7 @@ json_t *dp_report(const struct dp_report *rep, unsigned int *missed)
 	for (size_t i = 0; i < rep->n; i++)
 		(void)json_array_append_new(rivals, rival_json(rep, rep->rivals[i]));
 	for (size_t i = 0; i < rep->n; i++)
-		for (size_t k = 0; k < rep->rivals[i]->rounds; k++)
+		for (size_t k = 0; k < rep->rivals[i]->n_samples; k++)
 			if (!rep->rivals[i]->samples[k].delivered) {
 				(void)printf("  MISS %s delivered nothing in round %zu\n",
 					     rep->rivals[i]->plan->name, k + 1);

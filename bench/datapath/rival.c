@@ -29,23 +29,25 @@
 #define SCRATCH	      "/tmp"
 
 const struct dp_plan dp_plans[] = {
-	{ "generator", "generator alone, dropped at the PF", DP_SINK_PF, DP_DROP, 1, 0, false },
-	{ "bridge", "Linux bridge", DP_SINK_VETH, DP_BRIDGE, 1, 1, false },
-	{ "ceiling", "XDP redirect, no lookup", DP_SINK_VETH, DP_CEILING, 1, 1, false },
-	{ "ours-1", "sfhybrid, 1 pair", DP_SINK_VETH, DP_OURS, 1, 1, false },
-	{ "ours-127", "sfhybrid, 127 pairs", DP_SINK_VETH, DP_OURS, 127, 1, false },
-	{ "ours-1016", "sfhybrid, 1016 pairs", DP_SINK_VETH, DP_OURS, 1016, 1, false },
-	{ "ours-10000", "sfhybrid, 10,000 pairs", DP_SINK_VETH, DP_OURS, 10000, 1, false },
-	{ "metered-ours", "sfhybrid, 1 pair, switch meter running", DP_SINK_VETH, DP_OURS, 1, 1, true },
-	{ "fan-bridge", "Linux bridge, 127 devices", DP_SINK_VETH, DP_BRIDGE, 127, 127, false },
-	{ "fan-ceiling", "XDP redirect, no lookup, 127 devices", DP_SINK_VETH, DP_CEILING, 127, 127, false },
-	{ "fan-ours", "sfhybrid, 127 pairs on 127 devices", DP_SINK_VETH, DP_OURS, 127, 127, false },
-	{ "tap-bridge", "Linux bridge", DP_SINK_TAP, DP_BRIDGE, 1, 1, false },
-	{ "tap-ceiling", "XDP redirect, no lookup", DP_SINK_TAP, DP_CEILING, 1, 1, false },
-	{ "tap-ours", "sfhybrid", DP_SINK_TAP, DP_OURS, 1, 1, false },
-	{ "macvtap-bare", "macvtap", DP_SINK_MACVTAP, DP_MACVTAP, 1, 1, false },
-	{ "macvtap-hooks", "macvtap, empty programs at our hooks", DP_SINK_MACVTAP, DP_HOOKS, 1, 1, false },
-	{ "macvtap-ours", "sfhybrid on macvtap", DP_SINK_MACVTAP, DP_OURS, 1, 1, false },
+	{ "generator", "generator alone, dropped at the PF", DP_SINK_PF, DP_DROP, 1, 0, false, false },
+	{ "bridge", "Linux bridge", DP_SINK_VETH, DP_BRIDGE, 1, 1, false, false },
+	{ "ceiling", "XDP redirect, no lookup", DP_SINK_VETH, DP_CEILING, 1, 1, false, false },
+	{ "ours-1", "sfhybrid, 1 pair", DP_SINK_VETH, DP_OURS, 1, 1, false, false },
+	{ "ours-127", "sfhybrid, 127 pairs", DP_SINK_VETH, DP_OURS, 127, 1, false, false },
+	{ "ours-1016", "sfhybrid, 1016 pairs", DP_SINK_VETH, DP_OURS, 1016, 1, false, false },
+	{ "ours-10000", "sfhybrid, 10,000 pairs", DP_SINK_VETH, DP_OURS, 10000, 1, false, false },
+	{ "metered-ours", "sfhybrid, 1 pair, switch meter running", DP_SINK_VETH, DP_OURS, 1, 1, true, false },
+	{ "fan-bridge", "Linux bridge, 127 devices", DP_SINK_VETH, DP_BRIDGE, 127, 127, false, false },
+	{ "fan-ceiling", "XDP redirect, no lookup, 127 devices", DP_SINK_VETH, DP_CEILING, 127, 127, false, false },
+	{ "fan-ours", "sfhybrid, 127 pairs on 127 devices", DP_SINK_VETH, DP_OURS, 127, 127, false, false },
+	{ "tap-bridge", "Linux bridge", DP_SINK_TAP, DP_BRIDGE, 1, 1, false, false },
+	{ "tap-ceiling", "XDP redirect, no lookup", DP_SINK_TAP, DP_CEILING, 1, 1, false, false },
+	{ "tap-ours", "sfhybrid", DP_SINK_TAP, DP_OURS, 1, 1, false, false },
+	{ "macvtap-bare", "macvtap", DP_SINK_MACVTAP, DP_MACVTAP, 1, 1, false, false },
+	{ "macvtap-hooks", "macvtap, empty programs at our hooks", DP_SINK_MACVTAP, DP_HOOKS, 1, 1, false, false },
+	{ "macvtap-filters", "macvtap, the same as filters on a clsact", DP_SINK_MACVTAP, DP_HOOKS, 1, 1, false, true },
+	{ "macvtap-ours", "sfhybrid on macvtap", DP_SINK_MACVTAP, DP_OURS, 1, 1, false, false },
+	{ "macvtap-ours-filters", "sfhybrid on macvtap, filters on a clsact", DP_SINK_MACVTAP, DP_OURS, 1, 1, false, true },
 };
 const size_t dp_plan_count = SFH_ARRAY_SIZE(dp_plans);
 
@@ -300,7 +302,7 @@ static int way_ours(struct dp_rival *r, struct sfh_error *err)
 {
 	enum sfh_standby_kind kind = r->plan->sink == DP_SINK_MACVTAP ? SFH_STANDBY_MACVTAP :
 									SFH_STANDBY_TAP;
-	struct sfh_steer_config cfg = { .bpffs = r->bpffs, .max_pairs = 16384 };
+	struct sfh_steer_config cfg = { .bpffs = r->bpffs, .max_pairs = 16384, .no_tcx = r->plan->filters };
 	bool xdp = kind == SFH_STANDBY_TAP; /* as `up` does it */
 	struct sfh_steer_pf_info info;
 	int rc;
@@ -342,7 +344,7 @@ static int way_hooks(struct dp_rival *r, struct sfh_error *err)
 		LIBBPF_OPTS(bpf_tc_opts, opts, .prog_fd = bpf_program__fd(r->bpf->progs.dp_pass_tc));
 		int rc;
 
-		if (sfh_tcx_is_there()) {
+		if (!r->plan->filters && sfh_tcx_is_there()) {
 			rc = sfh_tcx_attach(at[i], BPF_TC_INGRESS, opts.prog_fd, err);
 			if (rc < 0)
 				return rc;
