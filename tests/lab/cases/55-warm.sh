@@ -50,7 +50,8 @@ warm_standby() {
 	warm_again
 
 	began=$(host_ms)
-	on host1 tc filter del dev "$pf" ingress
+	# At tcx, or a filter.
+	on host1 bpftool net detach tcx_ingress dev "$pf" || on host1 tc filter del dev "$pf" ingress
 	cold_since "$began" pf-tc-program
 	ctl host1 fsck --repair
 	warm_again
