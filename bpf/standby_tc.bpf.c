@@ -165,6 +165,16 @@ static __always_inline int sfh_tag(struct __sk_buff *skb, const struct sfh_guest
 	return bpf_skb_vlan_push(skb, bpf_htons(guest->vlan_proto), guest->vlan_tci) ? -1 : 0;
 }
 
+/* On a macvtap the host's own stack sends, too, with the guest's address: IPv6 looks for
+ * neighbours and routers whenever the device comes up. What the guest sends belongs to no
+ * socket (vhost) or to the macvtap's, which is of no family. */
+static __always_inline bool sfh_is_the_hosts(struct __sk_buff *skb)
+{
+	const struct bpf_sock *sk = skb->sk;
+
+	return sk && sk->family;
+}
+
 SEC("tc")
 int sfh_from_guest(struct __sk_buff *skb)
 {
@@ -186,6 +196,8 @@ int sfh_from_guest(struct __sk_buff *skb)
 	state = bpf_map_lookup_elem(&sfh_state, &pair);
 	if (!guest || !state)
 		return SFH_TC_PASS;
+	if (guest->standby_kind != SFH_STANDBY_TAP && sfh_is_the_hosts(skb))
+		return sfh_drop(SFH_DROP_HOSTS, NULL, skb);
 	c = sfh_counters_of(guest);
 	parsed = sfh_skb_parse(skb, &f);
 	/* Its header may be in a page of the guest's. */

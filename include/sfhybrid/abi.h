@@ -335,7 +335,9 @@ struct sfh_event {
 	X(7, ON_VF, "on-vf",                                                                       \
 	  "a copy on the standby leg of a guest that gets the frame on its VF")                    \
 	X(8, SPREAD, "spread-limit",                                                               \
-	  "no frame: a guest on its VF sends more to everybody than is copied to its neighbours")
+	  "no frame: a guest on its VF sends more to everybody than is copied to its neighbours")  \
+	X(9, HOSTS, "hosts",                                                                       \
+	  "the host's own network stack sent it on a guest's macvtap, with the guest's address")
 
 enum sfh_drop {
 #define X(num, id, name, text) SFH_DROP_##id = num,

@@ -10,6 +10,7 @@
 #include <net/if.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #define SOON  1000 /* ms in which a frame that should come has come */
@@ -451,6 +452,25 @@ Test(macvtap, first_frame_arms_tc)
 Test(macvtap, first_frame_arms_xdp)
 {
 	macvtap_first_frame(true);
+}
+
+/* IPv6 of the host speaks on every device that comes up, on a macvtap with the guest's address:
+ * that is no frame of the guest, and neither arms it nor tells the network where it is. */
+Test(macvtap, what_the_host_sends_there_is_not_the_guests)
+{
+	struct frame f = mk_frame(MAC_BCAST, MAC_GUEST, 0, 0);
+
+	with_macvtap(false, true);
+	cr_assert_lt(send(packet_open(T.standby), f.b, f.len, 0), 0, "dropped");
+	cr_assert_eq(frame_read(T.wire, NEVER).len, 0);
+	cr_assert_not(view_of(T.s, &T.key).armed_by_frame);
+	cr_assert_eq(view_of(T.s, &T.key).last_frame_ns, 0);
+	cr_assert_eq(counters().from_standby_frames, 0);
+	sh("echo 0 >/proc/sys/net/ipv6/conf/mv0/disable_ipv6; ip link set mv0 down; ip link set mv0 up");
+	cr_assert_eq(frame_read(T.wire, SOON).len, 0, "the host's IPv6 came out");
+	cr_assert_not(view_of(T.s, &T.key).armed_by_frame);
+	arrives(T.guest, T.wire, mk_arp(MAC_GUEST, MAC_GUEST, "192.0.2.1"));
+	cr_assert(view_of(T.s, &T.key).armed_by_frame);
 }
 
 /* Two guests of one PF meet inside macvlan, not at the PF. */
