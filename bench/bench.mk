@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Measurements. `make bench` runs what is in BENCHES, each a target of its own; one that
 # misses a bound does not keep the others from running.
-BENCHES += bench-switches bench-control bench-datapath bench-throughput bench-up
+BENCHES += bench-switches bench-control bench-datapath bench-throughput bench-up bench-warm bench-failover bench-pinning
 
 .PHONY: bench
 bench: check-deps ## run every bench: what is measured and how to read it is in docs/performance.md
