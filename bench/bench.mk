@@ -3,6 +3,9 @@
 # misses a bound does not keep the others from running.
 BENCHES += bench-switches bench-control bench-datapath bench-throughput bench-up bench-warm bench-failover bench-pinning
 
+# With everything else, so that none is found broken when it is wanted.
+all: $(B)/bench-control $(B)/bench-datapath $(B)/bench-up-bare $(B)/bench-warm $(B)/sfh-flow
+
 .PHONY: bench
 bench: check-deps ## run every bench: what is measured and how to read it is in docs/performance.md
 	$(Q)missed=; for bench in $(BENCHES); do \
@@ -76,7 +79,7 @@ bench-throughput: check-deps ## guest to client on each leg and on its rivals, i
 
 include bench/failover/failover.mk
 
-$(B)/bench-warm: $(B)/obj/bench/warm.o $(B)/obj/ctl/agent/warm.o $(B)/libsfhybrid.a
+$(B)/bench-warm: $(B)/obj/bench/warm.o $(B)/obj/ctl/agent/warm.o $(B)/obj/ctl/agent/backlog.o $(B)/libsfhybrid.a
 	$(call say,LD,$@)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(PKG_LIBS) -pthread
 

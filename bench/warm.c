@@ -66,6 +66,13 @@ static void die(const char *fmt, ...)
 	exit(1);
 }
 
+int sfh_agent_pair_view(struct sfh_agent *a, const struct sfh_pair *p, struct sfh_pair_view *ret)
+{
+	struct sfh_guest_key key = sfh_agent_key_of(p);
+
+	return sfh_steer_get(a->steer, &key, ret);
+}
+
 void sfh_agent_log(int priority, const char *fmt, ...)
 {
 	va_list ap;
@@ -215,7 +222,7 @@ static int seen(void *ctx, const struct sfh_pair *p, struct sfh_pair_seen *ret)
 {
 	(void)ctx;
 	(void)p;
-	*ret = (struct sfh_pair_seen){ .first_frame = true, .address = true };
+	*ret = (struct sfh_pair_seen){ .first_frame = true, .ip4 = 1, .ip4_ns = sfh_now_ns() };
 	return 0;
 }
 

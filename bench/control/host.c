@@ -131,7 +131,7 @@ static int seen(void *ctx, const struct sfh_pair *p, struct sfh_pair_seen *ret)
 {
 	(void)ctx;
 	(void)p;
-	*ret = (struct sfh_pair_seen){ .first_frame = true, .address = true };
+	*ret = (struct sfh_pair_seen){ .first_frame = true, .ip4 = 1, .ip4_ns = sfh_now_ns() };
 	return 0;
 }
 
