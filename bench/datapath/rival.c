@@ -344,8 +344,8 @@ static int way_hooks(struct dp_rival *r, struct sfh_error *err)
 		LIBBPF_OPTS(bpf_tc_opts, opts, .prog_fd = bpf_program__fd(r->bpf->progs.dp_pass_tc));
 		int rc;
 
-		if (!r->plan->filters && sfh_tcx_is_there()) {
-			rc = sfh_tcx_attach(at[i], BPF_TC_INGRESS, opts.prog_fd, err);
+		if (!r->plan->filters && sfh_steer_tcx_is_there()) {
+			rc = sfh_steer_tcx_attach(at[i], BPF_TC_INGRESS, opts.prog_fd, err);
 			if (rc < 0)
 				return rc;
 			continue;

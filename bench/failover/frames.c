@@ -40,8 +40,11 @@ static int read_event(struct sfh_frame_log *log, const char *line)
 	if (sscanf(line, "t %" SCNu64 " %" SCNu64 "%n", &a, &b, &end) == 2 && line[end] == '\n')
 		return add(&log->tcp, (struct sfh_frame_event){b, a, 0});
 	if (sscanf(line, "l %" SCNu64 " %" SCNu64 " %" SCNu64 "%n", &a, &b, &c, &end) == 3 &&
-	    line[end] == '\n' && b <= UINT32_MAX && c <= UINT32_MAX)
-		return sfh_legs_add(log, a, (uint32_t)b, (uint32_t)c);
+	    line[end] == '\n') {
+		int r = add(&log->leg_sent, (struct sfh_frame_event){b, 0, a});
+
+		return r < 0 ? r : add(&log->leg_received, (struct sfh_frame_event){c, 0, a});
+	}
 	return -EINVAL;
 }
 
@@ -76,7 +79,8 @@ void sfh_frames_free(struct sfh_frame_log *log)
 	free(log->at_guest.v);
 	free(log->at_client.v);
 	free(log->tcp.v);
-	free(log->legs);
+	free(log->leg_sent.v);
+	free(log->leg_received.v);
 	*log = (struct sfh_frame_log){0};
 }
 

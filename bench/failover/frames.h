@@ -30,12 +30,6 @@ struct sfh_frame_list {
 	size_t n, size;
 };
 
-/* Counters of the guest's standby leg. */
-struct sfh_leg_sample {
-	uint64_t guest_ns, t_ns;
-	uint32_t sent, received;
-};
-
 struct sfh_frame_log {
 	uint64_t interval_ns, tcp_interval_ns;
 	uint64_t end_ns; /* 0: cut off */
@@ -43,8 +37,8 @@ struct sfh_frame_log {
 	struct sfh_frame_list at_guest; /* r: t_ns is filled in by sfh_frames_figures() */
 	struct sfh_frame_list at_client; /* g */
 	struct sfh_frame_list tcp;	/* t: seq is the bytes */
-	struct sfh_leg_sample *legs;	/* l: t_ns is filled in by sfh_frames_figures() */
-	size_t nlegs, legs_size;
+	/* l: seq is the counter; t_ns is filled in by sfh_frames_figures() */
+	struct sfh_frame_list leg_sent, leg_received;
 };
 
 /* What happened when, on the client's clock: from the hosts' events, with an error. */

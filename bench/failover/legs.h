@@ -7,7 +7,6 @@
 #include "bench/failover/frames.h"
 #include "bench/failover/guestclock.h"
 
-int sfh_legs_add(struct sfh_frame_log *log, uint64_t guest_ns, uint32_t sent, uint32_t received);
 /* Fills in `sent` and `received` of each of the marks' switches. */
 void sfh_legs_figures(struct sfh_frame_log *log, const struct sfh_guest_clock *clock,
 		      const struct sfh_marks *marks, struct sfh_figures *f);

@@ -23,7 +23,7 @@ def ratio($a; $b): if $a and $b and $b > 0 then ($a / $b * 10000 | round / 10000
  error_ms: ($all | map(.clock_error_ms) | max), cases: $cases,
  migrate_told: ([$all[].migrate | select(. != null)] | {migrations: length, holds_pause: (map(select(.holds_pause)) | length)}),
  witnessed: ([$all[].switches[]? | select(.off_ms != null)] | group_by(.direction) | map({direction: .[0].direction, switches: length,
-	agree: (map(select(.off_ms <= .error_ms)) | length), worst_off_ms: (map(.off_ms) | max), error_ms: (map(.error_ms) | max),
+	agree: (map(select(.off_ms <= .error_ms)) | length), worst_off_ms: (map(.off_ms) | max), error_ms: (map(.error_ms) | {median: median, worst: max}),
 	resolution_ms: (map(.seen_ms[1] - .seen_ms[0]) | median)})),
  ratios: {
 	sfhybrid_gap_to_teaming: ratio($s.sfhybrid.total_gap_ms.median; $s.teaming.total_gap_ms.median),

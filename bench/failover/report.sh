@@ -29,7 +29,7 @@ print_table() {
 			printf '%-15s %3s %9.8s %10.8s %10.8s %10.8s %10.8s %10.8s %8s %8s %9.8s %4s\n' "$name" "$n" "$pause" "$gap" "$worst" "$less" "$long" "$beyond" "$tx" "$rx" "$tcp" "$dup"
 		done
 	printf '(medians in ms but for WORST, of the rounds of this run; TX: client to guest; %s)\n\n' "${OUT#"$REPO"/}.json"
-	jq -r '.witnessed[] | "  \(.direction): the agents'"'"' record of \(.agree) of \(.switches) is where the guest saw it (looking every \(.resolution_ms | . * 10 | round / 10) ms, clocks within \(.error_ms * 100 | round / 100) ms); furthest off: \(.worst_off_ms * 10 | round / 10) ms"' "$OUT.json"
+	jq -r '.witnessed[] | "  \(.direction): the agents'"'"' record of \(.agree) of \(.switches) is where the guest saw it (looking every \(.resolution_ms | . * 10 | round / 10) ms, clocks within \(.error_ms.median * 100 | round / 100) ms, \(.error_ms.worst * 100 | round / 100) at worst); furthest off: \(.worst_off_ms * 10 | round / 10) ms"' "$OUT.json"
 	jq -r '.migrate_told | select(.migrations > 0) | "  migrate --json: in \(.holds_pause) of \(.migrations) the pause lies within the stage that it gives for it"' "$OUT.json"
 	jq -r '.ratios | to_entries[] | "  \(.key): \(.value // "-")"' "$OUT.json"
 }

@@ -41,6 +41,13 @@ enum sfh_hybrid sfh_agent_is_hybrid(void *ctx, const char *network, const char *
 
 /* --- plug, unplug, migrate ------------------------------------------------------------------- */
 
+/* Why QEMU is asked whether STANDBY is negotiated. */
+enum asked_why {
+	ASKED_UNHEARD = 0, /* nobody heard it; a yes counts */
+	ASKED_CLAIMED,	   /* QEMU's event said so; if it cannot be asked that counts */
+	ASKED_DOUBTED,	   /* it is on its VF; a no says that it was reset while nobody looked */
+};
+
 struct guest_job {
 	struct sfh_job job;
 	struct sfh_agent *a;
@@ -49,8 +56,8 @@ struct guest_job {
 	char text[512]; /* alias or URI */
 	char *xml;
 	unsigned flags;
-	bool yes, claimed;
-	bool doubted; /* it is on its VF; a no says that it was reset while nobody looked */
+	bool yes;
+	enum asked_why why;
 	int (*call)(struct sfh_virt *v, const char *uuid, struct sfh_error *err);
 	int result;
 	struct sfh_error err;
@@ -261,7 +268,7 @@ static void run_negotiated(struct sfh_job *job)
 	sfh_agent_virt_put(j->a);
 }
 
-static void ask_negotiated(struct sfh_agent *a, const struct sfh_pair *p, bool claimed, bool doubted);
+static void ask_negotiated(struct sfh_agent *a, const struct sfh_pair *p, enum asked_why why);
 
 static void done_negotiated(struct sfh_job *job)
 {
@@ -271,29 +278,28 @@ static void done_negotiated(struct sfh_job *job)
 
 	if (j->err.code)
 		sfh_agent_log(LOG_NOTICE, "%s: %s", j->uuid, j->err.text);
-	if (p && j->doubted) {
-		if (!j->err.code && !j->yes && p->state == SFH_PAIR_VF) {
+	if (j->why == ASKED_DOUBTED) {
+		if (!j->err.code && !j->yes && p && p->state == SFH_PAIR_VF) {
 			sfh_agent_log(LOG_INFO, "%s was reset while nobody looked", p->domain_name);
 			sfh_engine_pair_event(e, j->uuid, &j->mac, SFH_EV_RESET, NULL);
 			/* It may have negotiated again since the question. */
-			ask_negotiated(j->a, p, false, false);
+			ask_negotiated(j->a, p, ASKED_UNHEARD);
 		}
-	} else if (j->yes || (j->err.code && j->claimed)) {
+	} else if (j->yes || (j->err.code && j->why == ASKED_CLAIMED)) {
 		sfh_engine_pair_event(e, j->uuid, &j->mac, SFH_EV_NEGOTIATED, NULL);
 	}
 	sfh_agent_rearm(j->a);
 	guest_job_free(j);
 }
 
-static void ask_negotiated(struct sfh_agent *a, const struct sfh_pair *p, bool claimed, bool doubted)
+static void ask_negotiated(struct sfh_agent *a, const struct sfh_pair *p, enum asked_why why)
 {
 	struct guest_job *j = guest_job_new(a, p->domain, &p->mac);
 
 	if (!j)
 		return;
 	(void)sfh_strcpy(j->text, sizeof(j->text), p->alias);
-	j->claimed = claimed;
-	j->doubted = doubted;
+	j->why = why;
 	j->job.run = run_negotiated;
 	j->job.done = done_negotiated;
 	sfh_worker_submit(a->worker, &j->job);
@@ -301,18 +307,18 @@ static void ask_negotiated(struct sfh_agent *a, const struct sfh_pair *p, bool c
 
 static void hv_ask_negotiated(void *ctx, const struct sfh_pair *p, bool claimed)
 {
-	ask_negotiated(ctx, p, claimed, false);
+	ask_negotiated(ctx, p, claimed ? ASKED_CLAIMED : ASKED_UNHEARD);
 }
 
 void sfh_agent_ask_negotiated(struct sfh_agent *a)
 {
 	for (const struct sfh_pair *p = a->engine.pairs; p; p = p->next) {
-		bool on_vf = p->state == SFH_PAIR_VF;
-
 		if (!p->adopted || p->bond)
 			continue;
-		if (on_vf || (!p->negotiated && (p->state == SFH_PAIR_STANDBY || sfh_pair_boots(p))))
-			ask_negotiated(a, p, false, on_vf);
+		if (p->state == SFH_PAIR_VF)
+			ask_negotiated(a, p, ASKED_DOUBTED);
+		else if (!p->negotiated && (p->state == SFH_PAIR_STANDBY || sfh_pair_boots(p)))
+			ask_negotiated(a, p, ASKED_UNHEARD);
 	}
 }
 

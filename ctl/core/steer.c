@@ -75,6 +75,17 @@ int sfh_steer_writable(const struct sfh_steer *s, struct sfh_error *err)
 	return sfh_err(err, -EROFS, "the datapath in %s was opened for reading only", s->dir);
 }
 
+int sfh_steer_our_prog(uint32_t id)
+{
+	struct bpf_prog_info info = {};
+	uint32_t len = sizeof(info);
+	_cleanup_close_ int fd = bpf_prog_get_fd_by_id(id);
+
+	if (fd < 0 || bpf_obj_get_info_by_fd(fd, &info, &len) < 0 || strncmp(info.name, "sfh_", 4) != 0)
+		return -ENOENT;
+	return TAKE_FD(fd);
+}
+
 const char *sfh_steer_ifname(uint32_t ifindex, char buf[32])
 {
 	if (!if_indextoname(ifindex, buf))
@@ -442,7 +453,7 @@ int sfh_steer_open(const struct sfh_steer_config *cfg, struct sfh_steer **ret,
 	s->park_vlan = cfg->park_vlan ? cfg->park_vlan : SFH_PARK_VLAN;
 	s->max_pairs = cfg->max_pairs ? cfg->max_pairs : SFH_MAX_PAIRS;
 	s->cpus = libbpf_num_possible_cpus();
-	s->tcx = !cfg->no_tcx && sfh_tcx_is_there();
+	s->tcx = !cfg->no_tcx && sfh_steer_tcx_is_there();
 	if (s->cpus < 0)
 		return sfh_err(err, s->cpus, "cannot tell the number of CPUs");
 	if (s->park_vlan > SFH_VLAN_MAX)

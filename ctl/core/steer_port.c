@@ -159,23 +159,16 @@ static void our_place(struct bpf_tc_opts *opts)
 
 enum whose { WHOSE_NOBODYS, WHOSE_OURS, WHOSE_FOREIGN };
 
-/* Who has our priority and handle? Ours is known by its program's name. */
+/* Who has our priority and handle? */
 static enum whose filter_there(uint32_t ifindex, enum bpf_tc_attach_point at)
 {
 	struct tc_question q = { .ifindex = ifindex };
-	struct bpf_prog_info info = {};
-	uint32_t len = sizeof(info);
-	int fd, r;
+	_cleanup_close_ int fd = -1;
 
-	r = tc_dump(RTM_GETTFILTER, parent_of(at), on_filter, &q);
-	if (r == 0 && !q.place_taken)
+	if (tc_dump(RTM_GETTFILTER, parent_of(at), on_filter, &q) == 0 && !q.place_taken)
 		return WHOSE_NOBODYS;
-	fd = q.prog_id ? bpf_prog_get_fd_by_id(q.prog_id) : -1;
-	if (fd < 0)
-		return WHOSE_FOREIGN;
-	r = bpf_obj_get_info_by_fd(fd, &info, &len);
-	(void)close(fd);
-	return r == 0 && strncmp(info.name, "sfh_", 4) == 0 ? WHOSE_OURS : WHOSE_FOREIGN;
+	fd = q.prog_id ? sfh_steer_our_prog(q.prog_id) : -ENOENT;
+	return fd >= 0 ? WHOSE_OURS : WHOSE_FOREIGN;
 }
 
 static int filter_attach(uint32_t ifindex, enum bpf_tc_attach_point at, int prog,
@@ -233,19 +226,19 @@ static bool takes_tcx(const struct sfh_steer *s, uint32_t ifindex)
 static int hook_attach(uint32_t ifindex, enum bpf_tc_attach_point at, bool tcx, int prog,
 		       struct sfh_error *err)
 {
-	return tcx ? sfh_tcx_attach(ifindex, at, prog, err) : filter_attach(ifindex, at, prog, err);
+	return tcx ? sfh_steer_tcx_attach(ifindex, at, prog, err) : filter_attach(ifindex, at, prog, err);
 }
 
 static int hook_detach(uint32_t ifindex, enum bpf_tc_attach_point at)
 {
-	int first = sfh_tcx_detach(ifindex, at), r = filter_detach(ifindex, at);
+	int first = sfh_steer_tcx_detach(ifindex, at), r = filter_detach(ifindex, at);
 
 	return first ? first : r;
 }
 
 static bool hook_is_ours(uint32_t ifindex, enum bpf_tc_attach_point at)
 {
-	return sfh_tcx_has_ours(ifindex, at) || filter_there(ifindex, at) == WHOSE_OURS;
+	return sfh_steer_tcx_has_ours(ifindex, at) || filter_there(ifindex, at) == WHOSE_OURS;
 }
 
 /* --- sfh_ports ------------------------------------------------------------------------ */

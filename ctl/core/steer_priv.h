@@ -105,6 +105,9 @@ int sfh_steer_lend_maps(struct sfh_steer *s, struct bpf_object *obj);
 /* "eth0" or "ifindex 7" if it has gone. */
 const char *sfh_steer_ifname(uint32_t ifindex, char buf[32]);
 
+/* An fd of the program if it is one of ours, which are known by their names; else -ENOENT. */
+int sfh_steer_our_prog(uint32_t id);
+
 /* --- steer_pair.c ------------------------------------------------------------------ */
 /* An event says that the guest's first frame armed the pair: the programs need not
  * compare generations any more. */
@@ -120,12 +123,12 @@ bool sfh_steer_armed(const struct sfh_guest *g, const struct sfh_guest_state *st
 
 /* --- steer_tcx.c ------------------------------------------------------------------- */
 /* Whether the kernel has tcx. */
-bool sfh_tcx_is_there(void);
-bool sfh_tcx_has_ours(uint32_t ifindex, enum bpf_tc_attach_point at);
+bool sfh_steer_tcx_is_there(void);
+bool sfh_steer_tcx_has_ours(uint32_t ifindex, enum bpf_tc_attach_point at);
 /* In the place of ours, if there is one. */
-int sfh_tcx_attach(uint32_t ifindex, enum bpf_tc_attach_point at, int prog, struct sfh_error *err);
+int sfh_steer_tcx_attach(uint32_t ifindex, enum bpf_tc_attach_point at, int prog, struct sfh_error *err);
 /* Nothing there is success. */
-int sfh_tcx_detach(uint32_t ifindex, enum bpf_tc_attach_point at);
+int sfh_steer_tcx_detach(uint32_t ifindex, enum bpf_tc_attach_point at);
 
 /* --- steer_slot.c ------------------------------------------------------------------ */
 /* Counts what is staged, notes the slots and writes sfh_macs anew. */

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* tcx, the kernel's own place for several programs where tc has its filters (6.6 and
  * newer): no qdisc, no classifier around each run, and a program stays without a pin, as a
- * filter does. Ours is known by its name, and stands behind those of others. */
+ * filter does. Ours stands behind those of others. */
 #include "ctl/core/steer_priv.h"
 
-#include <bpf/libbpf.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -13,49 +12,41 @@
 #define BPF_TCX_EGRESS_TYPE  ((enum bpf_attach_type)47)
 
 #define LOOPBACK_IFINDEX 1
-#define MAX_THERE	 64 /* programs that the kernel lets be at one hook */
+#define MAX_THERE	 64 /* the kernel lets 63 be at one hook */
 
 static enum bpf_attach_type type_of(enum bpf_tc_attach_point at)
 {
 	return at == BPF_TC_INGRESS ? BPF_TCX_INGRESS_TYPE : BPF_TCX_EGRESS_TYPE;
 }
 
-bool sfh_tcx_is_there(void)
+bool sfh_steer_tcx_is_there(void)
 {
 	uint32_t n = 0;
 
 	return bpf_prog_query(LOOPBACK_IFINDEX, BPF_TCX_INGRESS_TYPE, 0, NULL, NULL, &n) == 0;
 }
 
-/* An fd of ours at the hook, or -ENOENT. */
+/* An fd of ours at the hook; -ENOENT, or why it cannot be said (-EINVAL: no tcx). */
 static int ours_at(uint32_t ifindex, enum bpf_tc_attach_point at)
 {
 	uint32_t ids[MAX_THERE], n = MAX_THERE;
+	int fd = -ENOENT;
 
 	if (bpf_prog_query((int)ifindex, type_of(at), 0, NULL, ids, &n) < 0)
 		return -errno;
-	for (uint32_t i = 0; i < n; i++) {
-		struct bpf_prog_info info = {};
-		uint32_t len = sizeof(info);
-		int fd = bpf_prog_get_fd_by_id(ids[i]);
-
-		if (fd < 0)
-			continue;
-		if (bpf_obj_get_info_by_fd(fd, &info, &len) == 0 && strncmp(info.name, "sfh_", 4) == 0)
-			return fd;
-		(void)close(fd);
-	}
-	return -ENOENT;
+	for (uint32_t i = 0; i < n && fd < 0; i++)
+		fd = sfh_steer_our_prog(ids[i]);
+	return fd;
 }
 
-bool sfh_tcx_has_ours(uint32_t ifindex, enum bpf_tc_attach_point at)
+bool sfh_steer_tcx_has_ours(uint32_t ifindex, enum bpf_tc_attach_point at)
 {
 	_cleanup_close_ int fd = ours_at(ifindex, at);
 
 	return fd >= 0;
 }
 
-int sfh_tcx_attach(uint32_t ifindex, enum bpf_tc_attach_point at, int prog, struct sfh_error *err)
+int sfh_steer_tcx_attach(uint32_t ifindex, enum bpf_tc_attach_point at, int prog, struct sfh_error *err)
 {
 	_cleanup_close_ int old = ours_at(ifindex, at);
 	LIBBPF_OPTS(bpf_prog_attach_opts, opts);
@@ -75,11 +66,11 @@ int sfh_tcx_attach(uint32_t ifindex, enum bpf_tc_attach_point at, int prog, stru
 		       0;
 }
 
-int sfh_tcx_detach(uint32_t ifindex, enum bpf_tc_attach_point at)
+int sfh_steer_tcx_detach(uint32_t ifindex, enum bpf_tc_attach_point at)
 {
 	_cleanup_close_ int fd = ours_at(ifindex, at);
 
 	if (fd < 0)
-		return 0;
+		return fd == -ENOENT || fd == -EINVAL ? 0 : fd;
 	return bpf_prog_detach2(fd, (int)ifindex, type_of(at)) < 0 && errno != ENOENT ? -errno : 0;
 }

@@ -13,6 +13,7 @@
 #define NEVER 100
 #define TCX_INGRESS ((enum bpf_attach_type)46)
 #define TCX_EGRESS  ((enum bpf_attach_type)47)
+#define FULL	    63 /* programs at one hook (kernel/bpf/mprog.c) */
 
 static struct {
 	struct sfh_steer *s;
@@ -24,7 +25,7 @@ static struct {
 static void init(void)
 {
 	sandbox_enter();
-	if (!sfh_tcx_is_there())
+	if (!sfh_steer_tcx_is_there())
 		cr_skip_test("this kernel has no tcx");
 	sh("ip link add pf0 type veth peer name wire0 && ip link set wire0 up && ip link set pf0 up");
 	T.pf = ifindex_of("pf0");
@@ -150,6 +151,21 @@ Test(tcx, what_others_have_there_stays_and_sees_our_frames)
 	cr_assert_eq(count_at("pf0", TCX_INGRESS), 2);
 	cr_assert_eq(bpf_prog_detach2(before, (int)T.pf, TCX_INGRESS), 0);
 	cr_assert_eq(bpf_prog_detach2(behind, (int)T.pf, TCX_INGRESS), 0);
+}
+
+Test(tcx, no_room_is_an_error_and_leaves_nothing)
+{
+	struct sfh_error err = {};
+	int r;
+
+	for (int i = 0; i < FULL; i++)
+		(void)somebody_elses("pf0", TCX_INGRESS);
+	r = sfh_steer_pf_attach(T.s, T.pf, false, NULL, &err);
+	cr_assert_lt(r, 0);
+	cr_assert(strstr(err.text, "tcx ingress of pf0"), "%s", err.text);
+	cr_assert_eq(count_at("pf0", TCX_INGRESS), FULL);
+	cr_assert_not(has_clsact("pf0"));
+	cr_assert_eq(sfh_steer_remove_pins(T.s, NULL), 0);
 }
 
 /* Filters of others come after it. */
