@@ -19,7 +19,7 @@ static const struct key {
 	{ "landing", "landing", NULL, "vfs", true, false, SFH_EDIT_NOW },
 	{ "probe-interval", "probe", NULL, "interval", true, false, SFH_EDIT_NOW },
 	{ "vfs", "vfs", NULL, "count", true, false, SFH_EDIT_NEXT_UP },
-	{ "vlan", "vlan", "tag", "id", false, true, SFH_EDIT_NEXT_LEASE },
+	{ "vlan", "vlan", "tag", "id", false, true, SFH_EDIT_NEXT_START },
 	{ "trust", "trust", NULL, "mode", false, true, SFH_EDIT_NEXT_LEASE },
 	{ "spoofchk", "spoofchk", NULL, "mode", false, true, SFH_EDIT_NEXT_LEASE },
 	{ "link-state", "link-state", NULL, "state", false, true, SFH_EDIT_NEXT_LEASE },

@@ -11,6 +11,7 @@
 enum sfh_netedit_when {
 	SFH_EDIT_NOW,	     /* by the guests that run, if the network is up */
 	SFH_EDIT_NEXT_LEASE, /* by a guest that is on its VF: when it gets one again */
+	SFH_EDIT_NEXT_START, /* by no guest that runs */
 	SFH_EDIT_NEXT_UP,
 };
 

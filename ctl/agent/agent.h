@@ -49,7 +49,9 @@ struct sfh_agent {
 	struct sfh_hold *holds; /* hold.c */
 	struct sfh_let_run *let_run; /* yield.c */
 	struct sfh_arrival *arrivals; /* connect.c: that died with libvirtd */
-	unsigned network_jobs; /* ups and downs under way */
+	unsigned migrations_most; /* under way at a time; the others wait */
+	unsigned network_jobs;	  /* ups and downs under way */
+	bool down_posted;      /* sfh_down_look() */
 	unsigned resuming;     /* of them, those that nobody asked for: at start, tried again */
 	bool retry_wanted;     /* once they have ended */
 	bool resumed;
@@ -202,8 +204,8 @@ void sfh_verb_define(struct sfh_agent *a, struct sfh_request *req);
 void sfh_verb_undefine(struct sfh_agent *a, struct sfh_request *req);
 void sfh_verb_up(struct sfh_agent *a, struct sfh_request *req);
 void sfh_verb_down(struct sfh_agent *a, struct sfh_request *req);
-/* A pair moved: a forced `down` may have waited for it. */
-void sfh_down_advance(struct sfh_agent *a);
+/* A pair moved: a forced `down` may have waited for it, and goes on once the loop is back. */
+void sfh_down_look(struct sfh_agent *a);
 const struct sfh_agent_network *sfh_agent_network(const struct sfh_agent *a, const char *name);
 /* At start: networks that were up when the last agent ended, and those that start
  * with libvirt (`autostart`, names). */
@@ -253,7 +255,7 @@ struct sfh_request {
 	char network[SFH_NAME_MAX];   /* of network verbs */
 	bool want_vf;
 	bool waiting; /* for pairs to come to rest */
-	uint64_t begun_ns, performed_ns; /* migrate: Begin, and libvirt was asked */
+	uint64_t begun_ns, performed_ns; /* migrate: Begin (0: it waits), and libvirt was asked */
 	uint64_t begun_wall_ms;
 	json_t *switches; /* migrate: what was switched meanwhile */
 	unsigned flags;

@@ -183,6 +183,63 @@ static void down_of_trouble(struct sfh_agent *a, struct sfh_request *req, const 
 	sfh_worker_submit(a->worker, &j->job);
 }
 
+/* One request whose guests have all moved, or one of them will not. Ending pairs may answer
+ * other requests: the list is another one then. */
+static bool advance_one(struct sfh_agent *a)
+{
+	for (struct sfh_request *req = a->requests; req; req = req->next) {
+		bool ready = true, stuck = false;
+
+		if (!req->waiting || !req->network[0])
+			continue;
+		for (const struct sfh_pair *p = a->engine.pairs; p; p = p->next)
+			if (strcmp(p->network, req->network) == 0) {
+				ready &= p->state == SFH_PAIR_STANDBY;
+				stuck |= p->state == SFH_PAIR_VF && !p->held;
+			}
+		if (!stuck && !ready)
+			continue;
+		req->waiting = false;
+		if (stuck)
+			sfh_reply_error(req, "a guest on '%s' does not let go of its VF; the network "
+					     "stays up",
+					req->network);
+		else
+			start_down(a, req);
+		return true;
+	}
+	return false;
+}
+
+static void advance(struct sfh_agent *a)
+{
+	while (advance_one(a))
+		;
+}
+
+static void advance_posted(void *arg)
+{
+	struct sfh_agent *a = arg;
+
+	a->down_posted = false;
+	advance(a);
+	sfh_agent_rearm(a);
+}
+
+/* Whoever says that a pair moved is in the middle of moving it; `down` ends all pairs of its
+ * network. */
+void sfh_down_look(struct sfh_agent *a)
+{
+	bool waits = false;
+
+	for (const struct sfh_request *req = a->requests; req; req = req->next)
+		waits |= req->waiting && req->network[0];
+	if (!waits || a->down_posted)
+		return;
+	a->down_posted = true;
+	sfh_worker_post(a->worker, advance_posted, a);
+}
+
 void sfh_verb_down(struct sfh_agent *a, struct sfh_request *req)
 {
 	const char *name = sfh_request_string(req, "network");
@@ -225,32 +282,6 @@ void sfh_verb_down(struct sfh_agent *a, struct sfh_request *req)
 		if (strcmp(p->network, name) == 0)
 			sfh_pair_dispatch(&a->engine, p, SFH_EV_HOLD, "network-down");
 	}
-	sfh_down_advance(a);
+	advance(a);
 	sfh_agent_rearm(a);
-}
-
-void sfh_down_advance(struct sfh_agent *a)
-{
-	struct sfh_request *next;
-
-	for (struct sfh_request *req = a->requests; req; req = next) {
-		bool ready = true, stuck = false;
-
-		next = req->next;
-		if (!req->waiting || !req->network[0])
-			continue;
-		for (const struct sfh_pair *p = a->engine.pairs; p; p = p->next)
-			if (strcmp(p->network, req->network) == 0) {
-				ready &= p->state == SFH_PAIR_STANDBY;
-				stuck |= p->state == SFH_PAIR_VF && !p->held;
-			}
-		if (stuck) {
-			sfh_reply_error(req, "a guest on '%s' does not let go of its VF; the network "
-					     "stays up",
-					req->network);
-		} else if (ready) {
-			req->waiting = false;
-			start_down(a, req);
-		}
-	}
 }

@@ -97,7 +97,7 @@ static void on_settled(void *ctx, const char *uuid)
 		if (req->waiting && strcmp(req->domain, domain) == 0)
 			answer_if_settled(a, req);
 	}
-	sfh_down_advance(a);
+	sfh_down_look(a);
 }
 
 static void begin_wait(struct sfh_agent *a, struct sfh_request *req, bool want_vf)
@@ -146,12 +146,71 @@ unsigned sfh_migrate_flags(const struct sfh_agent *a, const char *uuid)
 	return req->flags;
 }
 
+/* libvirtd works on five calls of one client at a time and leaves everything else unread, the
+ * answers that keep the connection alive among it (max_client_requests); a migration is one
+ * call for as long as it takes. */
+static unsigned migrations(const struct sfh_agent *a)
+{
+	unsigned n = 0;
+
+	for (const struct sfh_request *req = a->requests; req; req = req->next)
+		n += strcmp(req->verb, "migrate") == 0 && req->begun_ns;
+	return n;
+}
+
+static bool is_queued(const struct sfh_request *req)
+{
+	return strcmp(req->verb, "migrate") == 0 && !req->begun_ns && req->domain[0];
+}
+
+static void begin_migrate(struct sfh_agent *a, struct sfh_request *req)
+{
+	bool force = json_is_true(json_object_get(req->args, "force"));
+	const char *uri = sfh_request_string(req, "uri");
+	char domain[SFH_UUID_STRLEN];
+	struct sfh_error err = { 0 };
+
+	memcpy(domain, req->domain, sizeof(domain));
+	req->begun_ns = sfh_now_ns();
+	req->begun_wall_ms = sfh_wall_ms();
+	/* It may be over, and `req` with it, when this returns. */
+	if (sfh_engine_migrate(&a->engine, domain, uri, &err) < 0)
+		sfh_reply_error(req, "%s", err.text);
+	else if (force)
+		sfh_engine_migrate_force(&a->engine, domain);
+}
+
+/* Those that asked first. */
+static void begin_queued(void *arg)
+{
+	struct sfh_agent *a = arg;
+
+	while (migrations(a) < a->migrations_most) {
+		struct sfh_request *first = NULL;
+
+		for (struct sfh_request *req = a->requests; req; req = req->next)
+			if (is_queued(req))
+				first = req;
+		if (!first)
+			break;
+		begin_migrate(a, first);
+	}
+	sfh_agent_rearm(a);
+}
+
 void sfh_verb_migrate_cancel(struct sfh_agent *a, struct sfh_request *req)
 {
+	struct sfh_request *other;
 	struct sfh_error err = { 0 };
 
 	if (!find_domain(a, req))
 		return;
+	other = migrate_request(a, req->domain);
+	if (other && is_queued(other)) {
+		sfh_reply_error(other, "cancelled; the guest stays");
+		sfh_reply_ok(req, NULL);
+		return;
+	}
 	if (sfh_engine_migrate_cancel(&a->engine, req->domain, &err) < 0)
 		sfh_reply_error(req, "%s", err.text);
 	else
@@ -162,7 +221,7 @@ void sfh_verb_migrate_cancel(struct sfh_agent *a, struct sfh_request *req)
 void sfh_verb_migrate(struct sfh_agent *a, struct sfh_request *req)
 {
 	const char *uri = sfh_request_string(req, "uri");
-	struct sfh_error err = { 0 };
+	unsigned under_way = migrations(a);
 
 	if (!uri)
 		return;
@@ -182,12 +241,10 @@ void sfh_verb_migrate(struct sfh_agent *a, struct sfh_request *req)
 		req->flags |= SFH_MIGRATE_PERSISTENT;
 	if (json_is_true(json_object_get(req->args, "undefinesource")))
 		req->flags |= SFH_MIGRATE_UNDEFINE_SOURCE;
-	req->begun_ns = sfh_now_ns();
-	req->begun_wall_ms = sfh_wall_ms();
-	if (sfh_engine_migrate(&a->engine, req->domain, uri, &err) < 0)
-		sfh_reply_error(req, "%s", err.text);
-	else if (json_is_true(json_object_get(req->args, "force")))
-		sfh_engine_migrate_force(&a->engine, req->domain);
+	if (under_way >= a->migrations_most)
+		sfh_reply_progress(req, "waits for one of the migrations under way to end");
+	else
+		begin_migrate(a, req);
 	sfh_agent_rearm(a);
 }
 
@@ -208,7 +265,7 @@ static void note_switch(const struct sfh_agent *a, const struct sfh_switch *sw)
 	struct sfh_request *req = migrate_request(a, sw->domain);
 	char mac[SFH_MAC_STRLEN], steps[SFH_SWITCH_STEPS_TEXT];
 
-	if (!req)
+	if (!req || is_queued(req))
 		return;
 	if (!req->switches)
 		req->switches = json_array();
@@ -225,6 +282,7 @@ static void on_migrated(void *ctx, const char *uuid, int result, const char *err
 	struct sfh_agent *a = ctx;
 	struct sfh_request *req = migrate_request(a, uuid);
 
+	sfh_worker_post(a->worker, begin_queued, a); /* pairs are being moved here */
 	sfh_agent_log(result < 0 ? LOG_ERR : LOG_INFO, "migration of %s: %s", uuid,
 		      result < 0 ? error : "done");
 	if (!req)

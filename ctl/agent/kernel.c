@@ -178,6 +178,17 @@ static void join_vlan(struct sfh_agent *a, const struct sfh_pair *p)
 			      p->domain_name, p->pf, p->vlan, err.text);
 }
 
+/* The network may have got another one since the guest began. */
+static void keep_vlan(struct sfh_agent *a, struct sfh_pair *p)
+{
+	struct sfh_guest_key now = sfh_agent_key_of(p), key;
+	int r = WITH_STEER(a, NULL,
+			   sfh_steer_standby_key(a->steer, (uint32_t)p->standby_ifindex, &key));
+
+	if (r == 0 && key.pf_ifindex == now.pf_ifindex && memcmp(key.mac, now.mac, sizeof(key.mac)) == 0)
+		p->vlan = key.vlan;
+}
+
 static int standby_attach(void *ctx, struct sfh_pair *p, struct sfh_error *err)
 {
 	struct sfh_agent *a = ctx;
@@ -187,6 +198,7 @@ static int standby_attach(void *ctx, struct sfh_pair *p, struct sfh_error *err)
 	if (r < 0)
 		return r;
 	p->standby_ifindex = link.ifindex;
+	keep_vlan(a, p);
 	join_vlan(a, p);
 	return WITH_STEER(a, err,
 			  sfh_steer_standby_attach(a->steer, (uint32_t)link.ifindex, p->kind, err));

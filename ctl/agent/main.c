@@ -4,6 +4,7 @@
 #include <getopt.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -17,6 +18,9 @@
 #include "sfhybrid/version.h"
 
 #define WORKERS 8
+/* So many calls of one client libvirtd works on (max_client_requests): two are for others. */
+#define MIGRATIONS 3
+#define MIGRATIONS_MOST 64
 
 static bool verbose;
 
@@ -170,16 +174,26 @@ static int start(struct sfh_agent *a, struct sfh_error *err)
 
 static void usage(FILE *to)
 {
-	(void)fprintf(to, "usage: sfhybridd [-v] [--connect URI]\n"
+	(void)fprintf(to, "usage: sfhybridd [-v] [--connect URI] [--migrations N]\n"
 			  "       sfhybridd --reconcile [-v] [--connect URI]\n"
 			  "       sfhybridd --state-table | --version | --help\n\n"
 			  "The agent of sfhybrid: runs in the foreground, logs to stderr, ends on SIGTERM;\n"
 			  "guests and their datapath go on without it.\n\n"
 			  "  -v, --verbose      log every event of every pair\n"
 			  "  --connect URI      libvirt to work with (qemu:///system)\n"
+			  "  --migrations N     migrations under way at a time, 1 to 64; others wait (3)\n"
 			  "  --reconcile        take over, answer one 'fsck --repair', and end when no switch is\n"
 			  "                     under way (what 'sfhybrid-ctl fsck --repair' starts without an agent)\n"
 			  "  --state-table      print what each event does to a pair in each state\n");
+}
+
+/* 1 to `most`, or 0: it is not. */
+static unsigned number(const char *text, unsigned most)
+{
+	char *end;
+	unsigned long v = strtoul(text, &end, 10);
+
+	return *text >= '0' && *text <= '9' && !*end && v <= most ? (unsigned)v : 0;
 }
 
 static void print_state_table(void)
@@ -197,6 +211,7 @@ int main(int argc, char **argv)
 {
 	static const struct option options[] = {
 		{ "verbose", no_argument, NULL, 'v' },	   { "connect", required_argument, NULL, 'c' },
+		{ "migrations", required_argument, NULL, 'm' },
 		{ "reconcile", no_argument, NULL, 'r' },
 		{ "state-table", no_argument, NULL, 't' }, { "version", no_argument, NULL, 'V' },
 		{ "help", no_argument, NULL, 'h' },	   { NULL, 0, NULL, 0 },
@@ -204,6 +219,7 @@ int main(int argc, char **argv)
 	static struct sfh_agent agent = {
 		.env = SFH_ENV_DEFAULT,
 		.libvirt_uri = "qemu:///system",
+		.migrations_most = MIGRATIONS,
 		.steer_lock = PTHREAD_MUTEX_INITIALIZER,
 		.network_lock = PTHREAD_MUTEX_INITIALIZER,
 		.event_lock = PTHREAD_MUTEX_INITIALIZER,
@@ -219,6 +235,14 @@ int main(int argc, char **argv)
 			break;
 		case 'c':
 			agent.libvirt_uri = optarg;
+			break;
+		case 'm':
+			agent.migrations_most = number(optarg, MIGRATIONS_MOST);
+			if (!agent.migrations_most) {
+				(void)fprintf(stderr, "sfhybridd: --migrations takes 1 to %d, not '%s'\n",
+					      MIGRATIONS_MOST, optarg);
+				return 2;
+			}
 			break;
 		case 'r':
 			agent.once = true;

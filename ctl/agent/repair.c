@@ -124,7 +124,7 @@ static int mend_entry(struct sfh_agent *a, const struct sfh_finding *f, struct s
 		return sfh_err(err, -EAGAIN, "the pair is in the middle of a switch");
 	r = k->stage(a, p, err);
 	if (r == 0)
-		r = p->state == SFH_PAIR_VF ? k->disarm(a, p, err) : k->arm(a, p, err);
+		r = p->state == SFH_PAIR_VF ? sfh_pair_off_standby(&a->engine, p, err) : k->arm(a, p, err);
 	return r;
 }
 

@@ -85,7 +85,8 @@ static void run_set(struct sfh_job *job)
 	sfh_agent_virt_put(s->net.a);
 }
 
-/* What runs hears of it: policy and priority now, what its VF is told with its next. */
+/* What runs hears of it: policy and priority now, what its VF is told with its next. The
+ * VLAN is that of both legs, and stays as long as the guest runs. */
 static void tell_guest(struct sfh_agent *a, const struct sfh_netjob *j, const char *xml)
 {
 	struct sfh_described d = { .nics = NULL };
@@ -97,6 +98,17 @@ static void tell_guest(struct sfh_agent *a, const struct sfh_netjob *j, const ch
 	sfh_described_done(&d);
 }
 
+/* `status` tells it from there, also without an agent. */
+static void note_policy(struct sfh_agent *a, const struct sfh_netdef *def)
+{
+	struct sfh_ledger_network row;
+
+	if (sfh_ledger_network_get(a->ledger, def->name, &row) < 0)
+		return;
+	(void)sfh_strcpy(row.policy, sizeof(row.policy), sfh_net_policy_name(def->policy));
+	(void)sfh_ledger_network_put(a->ledger, &row, NULL);
+}
+
 static void take_effect(struct sfh_netjob *j)
 {
 	struct sfh_agent *a = j->a;
@@ -105,12 +117,14 @@ static void take_effect(struct sfh_netjob *j)
 		if (strcmp(n->def->name, j->name) == 0) {
 			sfh_netdef_freep(&n->def);
 			n->def = TAKE_PTR(j->def);
+			note_policy(a, n->def);
 			if (sfh_netdef_has_policy(n->def, SFH_NET_POLICY_REQUIRE))
 				sfh_require_mark(a, j->name);
 			else
 				sfh_require_unmark(a, j->name);
 			sfh_engine_network_changed(&a->engine, j->name, sfh_netdef_always_never(n->def),
-						   sfh_netdef_landing(n->def));
+						   sfh_netdef_landing(n->def),
+						   n->def->probe_interval_ms);
 			for (size_t i = 0; i < j->nguests; i++)
 				tell_guest(a, j, j->guests[i]);
 		}
@@ -118,7 +132,7 @@ static void take_effect(struct sfh_netjob *j)
 
 static const char *when_name(enum sfh_netedit_when when)
 {
-	static const char *const names[] = { "now", "next-lease", "next-up" };
+	static const char *const names[] = { "now", "next-lease", "next-start", "next-up" };
 
 	return names[when];
 }

@@ -85,6 +85,10 @@ static void done(struct sfh_job *job)
 		sfh_agent_log(LOG_WARNING, "%s: %s", name_of(j->a, j->uuid), j->err.text);
 	if (j->let_run)
 		note(j->a, j->uuid);
+	if (j->what == REPLUG && j->err.code) { /* then its VF has to prove itself, or goes */
+		sfh_engine_guest_event(&j->a->engine, j->uuid, SFH_EV_STAYS, j->err.text);
+		sfh_agent_rearm(j->a);
+	}
 	if (j->leaving) { /* what the last agent heard */
 		sfh_engine_guest_event(&j->a->engine, j->uuid, SFH_EV_DEPART, NULL);
 		sfh_engine_guest_event(&j->a->engine, j->uuid, SFH_EV_YIELD, NULL);

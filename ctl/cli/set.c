@@ -18,6 +18,8 @@ static const char *effect(const char *when)
 		return "in effect now; a guest that has a VF keeps it";
 	if (strcmp(when, "next-lease") == 0)
 		return "for each guest from its next VF on";
+	if (strcmp(when, "next-start") == 0)
+		return "for each guest from its next start on";
 	return "from the network's next 'up' on";
 }
 

@@ -179,6 +179,8 @@ struct sfh_pair_view {
 	struct sfh_meter meter;	 /* of the latest window */
 };
 
+/* The pair that has a standby device; -ENOENT if none has. */
+int sfh_steer_standby_key(struct sfh_steer *s, uint32_t ifindex, struct sfh_guest_key *ret);
 /* -ENOENT if not staged. */
 int sfh_steer_get(struct sfh_steer *s, const struct sfh_guest_key *key, struct sfh_pair_view *ret);
 /* Calls cb for every pair, in no order. cb may unstage the pair it is given and

@@ -30,6 +30,14 @@ static void sum_relayed(struct sfh_counters *to, const struct sfh_relayed *relay
 	to->to_standby_bytes += relayed->bytes - (untagged ? VLAN_HLEN * relayed->frames : 0);
 }
 
+int sfh_steer_standby_key(struct sfh_steer *s, uint32_t ifindex, struct sfh_guest_key *ret)
+{
+	struct sfh_guest g;
+	int r = sfh_map_get(s, SFH_MAP_STANDBY, &ifindex, ret);
+
+	return r < 0 ? r : sfh_map_get(s, SFH_MAP_GUESTS, ret, &g);
+}
+
 int sfh_steer_get(struct sfh_steer *s, const struct sfh_guest_key *key, struct sfh_pair_view *ret)
 {
 	_cleanup_free_ struct sfh_counters *c = calloc((size_t)s->cpus, sizeof(*c));

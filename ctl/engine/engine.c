@@ -143,7 +143,7 @@ static uint64_t earliest(uint64_t a, uint64_t b)
 
 uint64_t sfh_engine_next(const struct sfh_engine *e)
 {
-	uint64_t next = UINT64_MAX;
+	uint64_t next = earliest(UINT64_MAX, sfh_pool_next(e));
 
 	for (const struct sfh_pair *p = e->pairs; p; p = p->next) {
 		next = earliest(next, p->deadline_ns);
@@ -165,6 +165,7 @@ void sfh_engine_tick(struct sfh_engine *e)
 
 	sfh_engine_warm_tick(e, now);
 	sfh_engine_rx_tick(e, now);
+	sfh_pool_tick(e, now);
 	for (struct sfh_pair *p = e->pairs; p; p = next) {
 		next = p->next;
 		if (p->next_probe_ns && p->next_probe_ns <= now) {

@@ -17,6 +17,7 @@
 #define SFH_LAND_RETRY_MS 500 /* libvirt still has its hands on an arriving guest */
 #define SFH_LEASE_RETRY_MS 200 /* the PF's driver said EAGAIN or EBUSY: a VF in reset */
 #define SFH_LEASE_TRIES 10
+#define SFH_UNSTICK_MOST_MS 10000 /* between two tries to give a VF back */
 #define SFH_PORT_LOOK_MS 100 /* has the switch answered by now? */
 #define SFH_PORT_DEADLINE_MS 10000 /* of the whole association; libvirt's, too */
 #define SFH_ADDRESS_RETRY_MS 2000 /* has the guest shown an address by now? */
@@ -56,6 +57,7 @@ struct sfh_engine {
 	struct sfh_ledger *ledger; /* borrowed */
 	uint64_t (*now)(void);
 	struct sfh_inventory *inventory; /* inventory.c; what is known of each PF's VFs */
+	uint64_t unstick_ns, unstick_wait_ns; /* pool_free.c; 0: nothing is stuck */
 	struct sfh_engine_network *networks;
 	struct sfh_pair *pairs;
 	struct sfh_migration *migrations;
@@ -102,11 +104,12 @@ void sfh_engine_done(struct sfh_engine *e);
 int sfh_engine_network_add(struct sfh_engine *e, const struct sfh_engine_network *network);
 void sfh_engine_network_remove(struct sfh_engine *e, const char *name);
 const struct sfh_engine_network *sfh_engine_network(const struct sfh_engine *e, const char *name);
-/* `set` on a network that is up: its policy and the VFs that it keeps back. */
+/* `set` on a network that is up: its policy, the VFs that it keeps back, and how often its
+ * standby legs are probed (ms, 0: never). */
 void sfh_engine_network_changed(struct sfh_engine *e, const char *name, bool never,
-				unsigned landing);
+				unsigned landing, unsigned probe_interval_ms);
 /* What is said of a NIC is not what it was: policy and priority hold from now on, what
- * its VF is told from its next VF on. */
+ * its VF is told from its next VF on. The VLAN, which is that of both legs, stays. */
 void sfh_engine_nic_changed(struct sfh_engine *e, const char *uuid,
 			    const struct sfh_guest_nic *nic);
 /* Somebody did something to a PF that is in use, or (NONE) put it right again: pairs
@@ -213,6 +216,9 @@ int sfh_port_end(struct sfh_engine *e, int pf_ifindex, const struct sfh_lease *l
 void sfh_port_forget(struct sfh_pair *p);
 /* port_look_ns has come: PORT_TAKEN, PORT_REFUSED, or nothing yet. */
 void sfh_port_look(struct sfh_engine *e, struct sfh_pair *p);
+/* What could not be given back: when it is time (0: there is nothing), and if it is. */
+uint64_t sfh_pool_next(const struct sfh_engine *e);
+void sfh_pool_tick(struct sfh_engine *e, uint64_t now);
 int sfh_pool_unpark(struct sfh_engine *e, struct sfh_pair *p, struct sfh_error *err);
 /* A VF became free on `pf` by somebody else's doing: wakes a pair that waits for
  * one, and the PF is looked at again before the next lease. */

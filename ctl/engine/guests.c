@@ -46,17 +46,31 @@ static struct sfh_pair *pair_new(struct sfh_engine *e, const struct sfh_guest_de
 
 /* --- that run ---------------------------------------------------------------------------- */
 
+/* Programs and an entry for its standby leg. The VLAN in which it is served already is that
+ * of both its legs, whatever the network says now. */
+static void serve(struct sfh_engine *e, struct sfh_pair *p)
+{
+	struct sfh_error err = { 0 };
+	uint16_t vlan = p->vlan;
+	int r = e->kernel->standby_attach(e->kernel_ctx, p, &err);
+
+	if (p->vlan != vlan && p->vlan && p->wish.what & SFH_VF_VLAN)
+		p->wish.cfg.vlan = p->vlan;
+	else if (p->vlan != vlan)
+		p->wish.what &= ~SFH_VF_VLAN_PARTS;
+	if (r < 0 || e->kernel->stage(e->kernel_ctx, p, &err) < 0)
+		sfh_engine_log(e, LOG_ERR, "%s has no steering: %s", p->domain_name, err.text);
+}
+
 static void come_back(struct sfh_engine *e, struct sfh_pair *p,
 		      const struct sfh_engine_network *net, const struct sfh_guest_nic *nic)
 {
-	struct sfh_error err = { 0 };
-
+	if (strcmp(p->pf, nic->pf) != 0)
+		(void)e->kernel->unstage(e->kernel_ctx, p, NULL);
 	p->nic_removed = p->negotiated = false;
 	p->standby_ifindex = 0;
 	fill_place(p, net, nic);
-	if (e->kernel->standby_attach(e->kernel_ctx, p, &err) < 0 ||
-	    e->kernel->stage(e->kernel_ctx, p, &err) < 0)
-		sfh_engine_log(e, LOG_ERR, "%s has no steering: %s", p->domain_name, err.text);
+	serve(e, p);
 	sfh_pair_save(e, p);
 }
 
@@ -65,7 +79,6 @@ void sfh_engine_guest_running(struct sfh_engine *e, const struct sfh_guest_desc 
 	for (size_t i = 0; i < guest->nnics; i++) {
 		const struct sfh_guest_nic *nic = &guest->nics[i];
 		const struct sfh_engine_network *net = sfh_engine_network(e, nic->network);
-		struct sfh_error err = { 0 };
 		struct sfh_pair *p;
 
 		if (!net || !sfh_network_pf_ifindex(net, nic->pf))
@@ -90,10 +103,7 @@ void sfh_engine_guest_running(struct sfh_engine *e, const struct sfh_guest_desc 
 		p->running = true;
 		if (!found) /* before its entry: the sweep finds that by the row */
 			sfh_pair_save(e, p);
-		if (e->kernel->standby_attach(e->kernel_ctx, p, &err) < 0 ||
-		    e->kernel->stage(e->kernel_ctx, p, &err) < 0)
-			sfh_engine_log(e, LOG_ERR, "%s has no steering: %s", p->domain_name,
-				       err.text);
+		serve(e, p);
 		if (found)
 			sfh_guest_take_over(e, p, nic);
 		else

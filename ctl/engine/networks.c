@@ -4,6 +4,7 @@
 
 #include "ctl/engine/engine_priv.h"
 #include "ctl/engine/inventory.h"
+#include "ctl/engine/warm.h"
 
 const struct sfh_engine_network *sfh_engine_network(const struct sfh_engine *e, const char *name)
 {
@@ -59,12 +60,15 @@ int sfh_network_pf_ifindex(const struct sfh_engine_network *net, const char *pf)
 /* --- what changes ------------------------------------------------------------------------ */
 
 void sfh_engine_network_changed(struct sfh_engine *e, const char *name, bool never,
-				unsigned landing)
+				unsigned landing, unsigned probe_interval_ms)
 {
 	for (struct sfh_engine_network *n = e->networks; n; n = n->next)
 		if (strcmp(n->name, name) == 0) {
 			n->never = never;
 			n->landing = landing;
+			if (n->probe_interval_ms != probe_interval_ms)
+				sfh_engine_warm_anew(e, name);
+			n->probe_interval_ms = probe_interval_ms;
 		}
 	(void)sfh_pool_refresh(e, name, NULL); /* what is kept back, and who waits for it */
 }
@@ -79,6 +83,9 @@ void sfh_engine_nic_changed(struct sfh_engine *e, const char *uuid,
 	p->never = nic->never;
 	p->priority = nic->priority;
 	p->next_wish = nic->wish;
+	p->next_wish.what &= ~SFH_VF_VLAN_PARTS;
+	p->next_wish.what |= p->wish.what & SFH_VF_VLAN_PARTS;
+	sfh_vf_config_copy(&p->next_wish.cfg, &p->wish.cfg, SFH_VF_VLAN_PARTS);
 	p->has_next_wish = true;
 	if (p->state == SFH_PAIR_STANDBY)
 		sfh_pair_dispatch(e, p, SFH_EV_CONSIDER, NULL);

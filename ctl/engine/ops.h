@@ -54,7 +54,8 @@ struct sfh_kernel_ops {
 	int (*vf_hold)(void *ctx, const struct sfh_bdf *bdf, struct sfh_error *err);
 	void (*vf_loose)(void *ctx, const struct sfh_bdf *bdf);
 
-	/* Programs on the standby device, which may vanish at any time. */
+	/* Programs on the standby device, which may vanish at any time. pair->vlan becomes the
+	 * VLAN under which it is steered already: a guest that runs keeps its own. */
 	int (*standby_attach)(void *ctx, struct sfh_pair *pair, struct sfh_error *err);
 	/* Entry without a device yet, or with one; arms itself on the first frame. */
 	int (*stage)(void *ctx, const struct sfh_pair *pair, struct sfh_error *err);

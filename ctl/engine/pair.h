@@ -186,6 +186,8 @@ const struct sfh_transition *sfh_pair_table(size_t *ret_n);
 /* Applies the event; `why` (may be NULL) is a failure's sentence or a cause. */
 void sfh_pair_dispatch(struct sfh_engine *e, struct sfh_pair *p, enum sfh_pair_event event,
 		       const char *why);
+/* Its standby leg is disarmed, and passes a guest that is known to be on its VF nothing more. */
+int sfh_pair_off_standby(struct sfh_engine *e, const struct sfh_pair *p, struct sfh_error *err);
 /* It was reset with a VF, and what knows of two legs does not run yet: it has the VF, parked,
  * and its standby leg carries. */
 bool sfh_pair_boots(const struct sfh_pair *p);

@@ -63,14 +63,10 @@ void sfh_act_yield(struct sfh_engine *e, struct sfh_pair *p, const char *why)
 
 void sfh_act_yielded(struct sfh_engine *e, struct sfh_pair *p, const char *why)
 {
-	struct sfh_error err = { 0 };
-
 	(void)why;
 	sfh_pair_switch_step(e, p, "released");
 	sfh_pair_arm(e, p);
-	if (sfh_pool_quiet(e, p, &err) < 0)
-		sfh_engine_log(e, LOG_ERR, "VF %u of '%s' keeps the guest's MAC: %s", p->lease.vf,
-			       p->lease.pf, err.text);
+	sfh_pair_quiet_vf(e, p);
 	sfh_pair_filter(e, p, true);
 	sfh_pair_switch_step(e, p, "quiet");
 	sfh_pair_switch_end(e, p, NULL);
@@ -85,8 +81,9 @@ void sfh_act_yield_late(struct sfh_engine *e, struct sfh_pair *p, const char *wh
 	sfh_engine_log(e, LOG_WARNING,
 		       "%s: the guest did not let go of the VF in time; what libvirt does with it is "
 		       "ended", p->domain_name);
-	if (!e->hv->abort || e->hv->abort(e->hv_ctx, p->domain) < 0)
-		p->deadline_ns = e->now() + SFH_UNPLUG_DEADLINE_MS * MS;
+	if (e->hv->abort)
+		(void)e->hv->abort(e->hv_ctx, p->domain);
+	p->deadline_ns = e->now() + SFH_UNPLUG_DEADLINE_MS * MS; /* in vain, perhaps */
 }
 
 /* A reservation that was not used yet is none. */

@@ -82,6 +82,15 @@ void sfh_pair_arm(struct sfh_engine *e, struct sfh_pair *p)
 	sfh_pair_warn_if(e, e->kernel->arm(e->kernel_ctx, p, &err), &err);
 }
 
+/* Where VFs are parked, who has one that is not was seen to use it. */
+int sfh_pair_off_standby(struct sfh_engine *e, const struct sfh_pair *p, struct sfh_error *err)
+{
+	bool proven = !p->bond && !p->parked && e->kernel->can_park(e->kernel_ctx, p->pf);
+
+	return proven ? e->kernel->on_vf(e->kernel_ctx, p, err)
+		      : e->kernel->disarm(e->kernel_ctx, p, err);
+}
+
 void sfh_pair_backlog(struct sfh_engine *e, struct sfh_pair *p)
 {
 	struct sfh_pair_seen seen = { 0 };
@@ -152,4 +161,10 @@ void sfh_pair_gone_with_nic(struct sfh_engine *e, struct sfh_pair *p)
 	memcpy(uuid, p->domain, sizeof(uuid));
 	sfh_act_gone(e, p, "its NIC was unplugged");
 	sfh_migration_advance(e, uuid);
+}
+
+void sfh_act_gone_with_nic(struct sfh_engine *e, struct sfh_pair *p, const char *why)
+{
+	(void)why;
+	sfh_pair_gone_with_nic(e, p);
 }

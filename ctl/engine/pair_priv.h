@@ -38,6 +38,7 @@ bool sfh_pair_was_called(const struct sfh_pair *p);
 sfh_pair_action sfh_act_gone;
 /* Likewise, because its NIC is gone: a migration may have waited for this pair alone. */
 void sfh_pair_gone_with_nic(struct sfh_engine *e, struct sfh_pair *p);
+sfh_pair_action sfh_act_gone_with_nic;
 
 /* --- pair_to_vf.c ---------------------------------------------------------------------- */
 /* NONE, or what is known to speak against a VF, whatever the pool and the host say. */
@@ -60,6 +61,9 @@ sfh_pair_action sfh_act_proof, sfh_act_no_proof;
 void sfh_pair_unplug(struct sfh_engine *e, struct sfh_pair *p, const char *cause);
 sfh_pair_action sfh_act_hold, sfh_act_hold_standby, sfh_act_port_lost, sfh_act_nic_removed,
 	sfh_act_vf_again;
+/* Its MAC off, or again in a moment. */
+void sfh_pair_quiet_vf(struct sfh_engine *e, struct sfh_pair *p);
+sfh_pair_action sfh_act_quiet_again;
 sfh_pair_action sfh_act_reset_on_vf, sfh_act_park;
 sfh_pair_action sfh_act_let_go, sfh_act_listens, sfh_act_unplugged, sfh_act_ejected,
 	sfh_act_unplug_failed;

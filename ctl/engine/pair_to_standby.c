@@ -109,13 +109,31 @@ void sfh_act_park(struct sfh_engine *e, struct sfh_pair *p, const char *why)
 }
 
 /* Until the MAC is zero the NIC keeps what is sent to the guest for a VF that nobody
- * serves. QEMU's word comes tens of milliseconds later. */
-static void let_go(struct sfh_engine *e, struct sfh_pair *p)
+ * serves. A driver in the middle of a reset asks to come again. */
+void sfh_pair_quiet_vf(struct sfh_engine *e, struct sfh_pair *p)
 {
 	struct sfh_error err = { 0 };
+	int r = sfh_pool_quiet(e, p, &err);
 
+	p->retry_ns = r == -EAGAIN ? e->now() + SFH_LEASE_RETRY_MS * MS : 0;
+	if (r < 0)
+		sfh_engine_log(e, r == -EAGAIN ? LOG_NOTICE : LOG_ERR,
+			       "VF %u of '%s' keeps the guest's MAC: %s", p->lease.vf, p->lease.pf,
+			       err.text);
+}
+
+void sfh_act_quiet_again(struct sfh_engine *e, struct sfh_pair *p, const char *why)
+{
+	(void)why;
+	if (p->let_go || p->state == SFH_PAIR_LEAVING)
+		sfh_pair_quiet_vf(e, p);
+}
+
+/* QEMU's word comes tens of milliseconds later. */
+static void let_go(struct sfh_engine *e, struct sfh_pair *p)
+{
 	p->let_go = true;
-	sfh_pair_warn_if(e, sfh_pool_quiet(e, p, &err), &err);
+	sfh_pair_quiet_vf(e, p);
 	sfh_pair_filter(e, p, true);
 	sfh_pair_switch_step(e, p, "let-go");
 }
@@ -146,16 +164,13 @@ void sfh_act_listens(struct sfh_engine *e, struct sfh_pair *p, const char *why)
 
 void sfh_act_unplugged(struct sfh_engine *e, struct sfh_pair *p, const char *why)
 {
-	struct sfh_error err = { 0 };
 	enum sfh_reason reason;
 
 	(void)why;
 	p->asked_late = false;
 	sfh_pair_switch_step(e, p, "released");
 	sfh_pair_arm(e, p);
-	if (sfh_pool_quiet(e, p, &err) < 0)
-		sfh_engine_log(e, LOG_ERR, "VF %u of '%s' keeps the guest's MAC: %s", p->lease.vf,
-			       p->lease.pf, err.text);
+	sfh_pair_quiet_vf(e, p);
 	sfh_pair_filter(e, p, true);
 	sfh_pair_switch_step(e, p, "quiet");
 	sfh_pair_switch_end(e, p, NULL);

@@ -241,6 +241,8 @@ void sfh_engine_negotiated(struct sfh_engine *e, const char *uuid, const struct 
 
 void sfh_act_first_frame(struct sfh_engine *e, struct sfh_pair *p, const char *why)
 {
+	p->running = true;
+	sfh_pair_filter(e, p, true);
 	sfh_pair_ask_negotiated(e, p);
 	sfh_act_consider(e, p, why);
 }
@@ -248,6 +250,7 @@ void sfh_act_first_frame(struct sfh_engine *e, struct sfh_pair *p, const char *w
 void sfh_act_resumed(struct sfh_engine *e, struct sfh_pair *p, const char *why)
 {
 	p->running = true;
+	sfh_pair_filter(e, p, true);
 	sfh_act_consider(e, p, why);
 }
 
@@ -342,15 +345,21 @@ void sfh_pair_prove(struct sfh_engine *e, struct sfh_pair *p)
 
 void sfh_act_proof(struct sfh_engine *e, struct sfh_pair *p, const char *why)
 {
-	struct sfh_error err = { 0 };
+	struct sfh_error err = { 0 }, silent = { 0 };
 
 	(void)why;
 	p->next_probe_ns = 0;
 	if (sfh_pair_boots(p) && !p->sw.begin_ns)
 		sfh_pair_switch_begin(e, p, true, "reset");
 	sfh_pair_switch_step(e, p, "proved");
+	/* Until its bond has taken the VF the guest receives on both legs. What comes between
+	 * these two calls is lost; the other way round it would get that twice. */
+	if (!p->bond)
+		sfh_pair_warn_if(e, e->kernel->on_vf(e->kernel_ctx, p, &silent), &silent);
 	if (sfh_pool_unpark(e, p, &err) < 0) {
 		/* Parked it is of no use to the guest: off it, and not again by ourselves. */
+		if (!p->bond)
+			sfh_pair_arm(e, p);
 		p->vf_refused = true;
 		sfh_pair_switch_end(e, p, err.text);
 		(void)sfh_strcpy(p->detail, sizeof(p->detail), err.text);
@@ -358,11 +367,8 @@ void sfh_act_proof(struct sfh_engine *e, struct sfh_pair *p, const char *why)
 			sfh_pair_unplug(e, p, "vf-refused");
 		return; /* in PLUGGING: libvirt's answer comes first */
 	}
-	/* At once: until its bond has taken the VF the guest receives on both legs. */
 	p->proven = true;
 	p->no_driver = p->wants_address = false; /* late, after a deadline */
-	if (!p->bond)
-		sfh_pair_warn_if(e, e->kernel->on_vf(e->kernel_ctx, p, &err), &err);
 	sfh_pair_switch_step(e, p, "unparked");
 	if (p->state == SFH_PAIR_PROVING)
 		sfh_pair_on_vf(e, p);
@@ -409,7 +415,7 @@ static void plug_failed(struct sfh_engine *e, struct sfh_pair *p, enum sfh_reaso
 	sfh_pool_release(e, p);
 	sfh_pair_switch_end(e, p, why ? why : "libvirt refused the VF");
 	if (p->nic_removed) {
-		sfh_act_gone(e, p, NULL);
+		sfh_pair_gone_with_nic(e, p);
 		return;
 	}
 	sfh_pair_rest_on_standby(e, p, reason, why);

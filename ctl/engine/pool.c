@@ -99,7 +99,7 @@ static int begin_lease(struct sfh_engine *e, struct sfh_pair *p, bool reserved,
 			return 0;
 		}
 		if (c.dirty)
-			sfh_pool_stick(inv, &c.lease);
+			sfh_pool_stick(e, inv, &c.lease);
 		if (!another_may_do(&c, inv, r))
 			return sfh_err(err, r, "%s", why.text);
 	}

@@ -7,6 +7,8 @@
 #include "ctl/engine/inventory.h"
 #include "ctl/engine/pool_priv.h"
 
+#define MS 1000000ull
+
 /* --- giving back ------------------------------------------------------------------------- */
 
 static int give_back(struct sfh_engine *e, int ifindex, const struct sfh_lease *lease,
@@ -19,7 +21,7 @@ static int give_back(struct sfh_engine *e, int ifindex, const struct sfh_lease *
 	return r < 0 ? r : sfh_ledger_lease_del(e->ledger, lease->pf, lease->vf, err);
 }
 
-void sfh_pool_stick(struct sfh_inventory *inv, const struct sfh_lease *lease)
+void sfh_pool_stick(struct sfh_engine *e, struct sfh_inventory *inv, const struct sfh_lease *lease)
 {
 	struct sfh_slot *s = inv && lease->vf < inv->n ? &inv->slots[lease->vf] : NULL;
 
@@ -28,8 +30,13 @@ void sfh_pool_stick(struct sfh_inventory *inv, const struct sfh_lease *lease)
 	sfh_inventory_take(inv, lease->vf, false);
 	if (!s->stuck && (s->stuck = malloc(sizeof(*s->stuck))))
 		inv->nstuck++;
-	if (s->stuck)
-		*s->stuck = *lease;
+	if (!s->stuck)
+		return;
+	*s->stuck = *lease;
+	if (e->unstick_ns)
+		return;
+	e->unstick_wait_ns = SFH_LEASE_RETRY_MS * MS;
+	e->unstick_ns = e->now() + e->unstick_wait_ns;
 }
 
 bool sfh_pool_unstick(struct sfh_engine *e, struct sfh_inventory *inv)
@@ -49,6 +56,42 @@ bool sfh_pool_unstick(struct sfh_engine *e, struct sfh_inventory *inv)
 		any = true;
 	}
 	return any;
+}
+
+/* Who was refused a VF, perhaps because its own last one was stuck. */
+static void wake_refused(struct sfh_engine *e, const char *pf)
+{
+	for (struct sfh_pair *p = e->pairs; p; p = p->next)
+		if (p->state == SFH_PAIR_STANDBY && p->reason == SFH_REASON_VF_REFUSED &&
+		    strcmp(p->pf, pf) == 0)
+			p->retry_ns = e->now();
+}
+
+uint64_t sfh_pool_next(const struct sfh_engine *e)
+{
+	for (const struct sfh_inventory *inv = e->inventory; inv; inv = inv->next)
+		if (inv->nstuck)
+			return e->unstick_ns;
+	return 0;
+}
+
+void sfh_pool_tick(struct sfh_engine *e, uint64_t now)
+{
+	unsigned left = 0;
+
+	if (!e->unstick_ns || e->unstick_ns > now)
+		return;
+	for (struct sfh_inventory *inv = e->inventory; inv; inv = inv->next) {
+		if (inv->nstuck && sfh_pool_unstick(e, inv)) {
+			wake_refused(e, inv->pf);
+			sfh_pool_freed(e, inv->pf);
+		}
+		left += inv->nstuck;
+	}
+	e->unstick_wait_ns *= 2;
+	if (e->unstick_wait_ns > SFH_UNSTICK_MOST_MS * MS)
+		e->unstick_wait_ns = SFH_UNSTICK_MOST_MS * MS;
+	e->unstick_ns = left ? now + e->unstick_wait_ns : 0;
 }
 
 /* --- who gets it ------------------------------------------------------------------------- */
@@ -95,7 +138,7 @@ int sfh_pool_end(struct sfh_engine *e, int pf_ifindex, const struct sfh_lease *l
 	int r = give_back(e, pf_ifindex, lease, err);
 
 	if (r < 0) {
-		sfh_pool_stick(inv, lease);
+		sfh_pool_stick(e, inv, lease);
 		return r;
 	}
 	if (inv)
@@ -114,7 +157,7 @@ void sfh_pool_release(struct sfh_engine *e, struct sfh_pair *p)
 	p->has_lease = p->parked = false;
 	sfh_port_forget(p);
 	/* The row stays: a VF with a MAC and no lease is what must not be. */
-	if (sfh_pool_end(e, p->pf_ifindex, &p->lease, &err) < 0)
+	if (sfh_pool_end(e, sfh_pool_ifindex(e, p), &p->lease, &err) < 0)
 		sfh_engine_log(e, LOG_ERR, "VF %u of '%s' keeps its lease: %s", p->lease.vf,
 			       p->lease.pf, err.text);
 }

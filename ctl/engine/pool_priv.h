@@ -46,13 +46,15 @@ int sfh_pool_quiet_lease(struct sfh_engine *e, int ifindex, const struct sfh_lea
 int sfh_pool_put_back(struct sfh_engine *e, int ifindex, const struct sfh_lease *lease,
 		      unsigned what, struct sfh_error *err);
 uint16_t sfh_pool_vlan_of(const struct sfh_pair *p);
+/* Of the PF whose VF the pair has, which need not be that of its standby leg; 0: it is gone. */
+int sfh_pool_ifindex(const struct sfh_engine *e, const struct sfh_pair *p);
 /* The VLAN's settings as the guest's frames need them, and which they are. */
 unsigned sfh_pool_final_vlan(const struct sfh_pair *p, struct sfh_vf_config *cfg);
 
 /* --- pool_free.c ----------------------------------------------------------------------- */
-/* A VF that could not be given back is remembered with its lease. */
-void sfh_pool_stick(struct sfh_inventory *inv, const struct sfh_lease *lease);
-/* Tries them again when a VF is wanted; true if one came free. */
+/* A VF that could not be given back is remembered with its lease, and tried again by time. */
+void sfh_pool_stick(struct sfh_engine *e, struct sfh_inventory *inv, const struct sfh_lease *lease);
+/* Tries them again, also when a VF is wanted; true if one came free. */
 bool sfh_pool_unstick(struct sfh_engine *e, struct sfh_inventory *inv);
 
 #endif

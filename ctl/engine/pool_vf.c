@@ -3,8 +3,10 @@
  * them, and what it had before. */
 #include <linux/if_ether.h>
 #include <linux/if_link.h>
+#include <string.h>
 #include <syslog.h>
 
+#include "ctl/engine/engine_priv.h"
 #include "ctl/engine/pool_priv.h"
 
 /* --- telling a VF ------------------------------------------------------------------------ */
@@ -108,6 +110,17 @@ unsigned sfh_pool_final_vlan(const struct sfh_pair *p, struct sfh_vf_config *cfg
 	return SFH_VF_VLAN | (p->wish.what & (SFH_VF_QOS | SFH_VF_PROTO));
 }
 
+/* A NIC that is plugged again onto another PF has its old VF until that is let go. */
+int sfh_pool_ifindex(const struct sfh_engine *e, const struct sfh_pair *p)
+{
+	const struct sfh_engine_network *net;
+
+	if (strcmp(p->lease.pf, p->pf) == 0)
+		return p->pf_ifindex;
+	net = sfh_engine_network(e, p->network);
+	return net ? sfh_network_pf_ifindex(net, p->lease.pf) : 0;
+}
+
 /* --- a VF that its guest has ------------------------------------------------------------- */
 
 /* vfio resets a VF when it is opened: what the reset took is written again. */
@@ -122,12 +135,12 @@ static void check_again(struct sfh_engine *e, struct sfh_pair *p)
 	what |= p->wish.what & SFH_VF_EXTRAS & ~p->lease.refused;
 	sfh_vf_config_copy(&want, &p->wish.cfg, what & SFH_VF_EXTRAS);
 	want.mac = p->mac;
-	r = e->kernel->vf_get(e->kernel_ctx, p->pf_ifindex, p->lease.vf, &got, &err);
+	r = e->kernel->vf_get(e->kernel_ctx, sfh_pool_ifindex(e, p), p->lease.vf, &got, &err);
 	lost = r == 0 ? sfh_vf_config_differs(&got, &want, what) : 0;
 	if (lost & SFH_VF_VLAN_PARTS)
 		lost |= what & SFH_VF_VLAN_PARTS;
 	if (lost) {
-		r = sfh_pool_set_vf(e, p->pf_ifindex, p->lease.vf, lost, &want, &err);
+		r = sfh_pool_set_vf(e, sfh_pool_ifindex(e, p), p->lease.vf, lost, &want, &err);
 		sfh_engine_log(e, LOG_NOTICE, "VF %u of '%s' lost %s, %s", p->lease.vf, p->lease.pf,
 			       sfh_vf_settings_format(lost, names, sizeof(names)),
 			       r == 0 ? "told again" : "and does not take it");
@@ -140,7 +153,7 @@ int sfh_pool_unpark(struct sfh_engine *e, struct sfh_pair *p, struct sfh_error *
 {
 	struct sfh_vf_config cfg;
 	unsigned what = sfh_pool_final_vlan(p, &cfg);
-	int r = sfh_pool_set_vf(e, p->pf_ifindex, p->lease.vf, what, &cfg, err);
+	int r = sfh_pool_set_vf(e, sfh_pool_ifindex(e, p), p->lease.vf, what, &cfg, err);
 
 	if (r == 0)
 		p->parked = false;
@@ -156,7 +169,7 @@ int sfh_pool_quiet(struct sfh_engine *e, struct sfh_pair *p, struct sfh_error *e
 	if (!p->has_lease || p->lease.reserved)
 		return 0;
 	sfh_port_forget(p);
-	r = sfh_pool_quiet_lease(e, p->pf_ifindex, &p->lease, err);
+	r = sfh_pool_quiet_lease(e, sfh_pool_ifindex(e, p), &p->lease, err);
 	if (r == 0)
 		p->parked = false;
 	return r;
@@ -170,12 +183,12 @@ int sfh_pool_unquiet(struct sfh_engine *e, struct sfh_pair *p, struct sfh_error 
 
 	if (!p->has_lease)
 		return 0;
-	if (e->kernel->can_park(e->kernel_ctx, p->pf)) {
+	if (e->kernel->can_park(e->kernel_ctx, p->lease.pf)) {
 		cfg = (struct sfh_vf_config){ .vlan = SFH_PARK_VLAN };
 		what = SFH_VF_MAC | SFH_VF_VLAN;
 		p->parked = true; /* refused, too: nothing is proven by that */
 	}
 	cfg.mac = p->mac;
-	r = sfh_pool_set_vf(e, p->pf_ifindex, p->lease.vf, what, &cfg, err);
+	r = sfh_pool_set_vf(e, sfh_pool_ifindex(e, p), p->lease.vf, what, &cfg, err);
 	return r < 0 ? r : sfh_port_again(e, p, err);
 }

@@ -36,6 +36,13 @@ static void stop(struct sfh_engine *e, struct sfh_pair *p)
 	e->kernel->warm_stop(e->kernel_ctx, p);
 }
 
+void sfh_engine_warm_anew(struct sfh_engine *e, const char *network)
+{
+	for (struct sfh_pair *p = e->pairs; p; p = p->next)
+		if (p->warm_wake_ns && strcmp(p->network, network) == 0)
+			stop(e, p);
+}
+
 void sfh_engine_warm_look(struct sfh_engine *e)
 {
 	uint64_t interval, turn;

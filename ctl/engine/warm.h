@@ -19,6 +19,8 @@
 /* Begins with pairs that are to be probed, ends with those that are not any more.
  * Call after engine calls, before sfh_engine_next(). */
 void sfh_engine_warm_look(struct sfh_engine *e);
+/* The network's interval is another one: its pairs begin with it at the next look. */
+void sfh_engine_warm_anew(struct sfh_engine *e, const char *network);
 
 /* For engine.c: sends and looks, where it is time. */
 void sfh_engine_warm_tick(struct sfh_engine *e, uint64_t now);

@@ -203,6 +203,10 @@ static int k_standby_attach(void *ctx, struct sfh_pair *p, struct sfh_error *err
 	fake_record(f, "standby_attach %s", p->standby);
 	VERDICT(f, OP_STANDBY_ATTACH, err);
 	p->standby_ifindex = 500;
+	for (size_t i = 0; i < FAKE_ENTRIES; i++) /* a guest has one standby device */
+		if (f->entry[i].used && f->entry[i].key.pf_ifindex == (uint32_t)p->pf_ifindex &&
+		    memcmp(f->entry[i].key.mac, p->mac.b, sizeof(p->mac.b)) == 0)
+			p->vlan = f->entry[i].key.vlan;
 	return 0;
 }
 

@@ -234,6 +234,46 @@ Test(kinds, plugged_again_before_the_vf_was_let_go)
 	assert_state(p, PLUGGING);
 }
 
+/* Its VF is one of the other PF, where the same number may be another guest's. */
+Test(kinds, plugged_again_onto_another_pf_before_the_vf_was_let_go)
+{
+	struct sfh_pair *p = fake_pair_in(f, SFH_PAIR_VF);
+	struct sfh_guest_nic nic = fake_nic(&mac_a);
+	struct sfh_guest_desc g = fake_guest(GUEST, &nic, 1);
+
+	f->pf[1].vf[0] = (struct sfh_vf_config){ .mac = mac_b, .vlan = 7 };
+	fake_event(f, SFH_EV_NIC_REMOVED);
+	(void)strcpy(nic.pf, "pf1");
+	sfh_engine_guest_running(&f->e, &g, false);
+	fake_event(f, SFH_EV_UNPLUGGED);
+	assert_state(p, STANDBY);
+	cr_assert_str_eq(fake_vf(f, 0, 0), ZEROED);
+	cr_assert_str_eq(fake_vf(f, 1, 0), "52:54:00:00:00:0b vlan 7");
+	cr_assert_eq(fake_leases(f), 0);
+	cr_assert_eq(fake_entries(f), 1, "none is left of the old place");
+	cr_assert_eq(f->entry[0].used ? f->entry[0].key.pf_ifindex : f->entry[1].key.pf_ifindex, 101);
+}
+
+/* … while it waits for the driver to take the VF's settings, or libvirt to take the plug. */
+Test(kinds, a_migration_does_not_wait_for_a_nic_that_is_gone)
+{
+	struct sfh_error err = { 0 };
+
+	(void)fake_pair_in(f, SFH_PAIR_LEASING);
+	cr_assert_eq(sfh_engine_migrate(&f->e, GUEST, "qemu+tcp://h/system", &err), 0);
+	fake_event(f, SFH_EV_NIC_REMOVED);
+	cr_assert_null(f->e.migrations);
+	cr_assert_eq(f->nmigrated, 1);
+
+	(void)fake_pair_in(f, SFH_PAIR_PLUGGING);
+	cr_assert_eq(sfh_engine_migrate(&f->e, GUEST, "qemu+tcp://h/system", &err), 0);
+	fake_event(f, SFH_EV_NIC_REMOVED);
+	fake_event(f, SFH_EV_PLUG_FAILED);
+	cr_assert_null(f->e.migrations);
+	cr_assert_eq(f->nmigrated, 2);
+	fake_assert_nothing_left(f);
+}
+
 Test(kinds, a_migration_that_waits_for_the_pair_goes_on_or_ends)
 {
 	struct sfh_error err = { 0 };

@@ -56,6 +56,7 @@ Test(netedit, replaces_and_removes)
 	cr_assert_str_eq(changes[0].old, "2");
 	cr_assert_str_eq(changes[1].old, "7");
 	cr_assert_str_eq(changes[1].value, "");
+	cr_assert_eq(changes[1].when, SFH_EDIT_NEXT_START, "it is that of both legs");
 }
 
 Test(netedit, what_is_so_already_is_no_change)

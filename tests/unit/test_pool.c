@@ -89,8 +89,51 @@ Test(pool, unparking_gives_the_pairs_own_vlan)
 	fake_event(f, SFH_EV_PLUGGED);
 	fake_event(f, SFH_EV_PROOF);
 	cr_assert_str_eq(fake_vf(f, 0, 0), "52:54:00:00:00:0a vlan 7");
-	fake_assert_order(f, "vf_set 100 0 mac=- vlan=7", "on_vf", NULL);
+	fake_assert_order(f, "on_vf", "vf_set 100 0 mac=- vlan=7", NULL);
 	cr_assert_eq(the_lease().vlan, 7);
+}
+
+/* `set NET vlan=…` while it runs: its standby leg is in the old one, and so is its VF. */
+Test(pool, both_legs_keep_the_vlan_that_the_guest_began_with)
+{
+	struct sfh_guest_nic nic = fake_nic(&mac_a);
+	struct sfh_guest_desc g = fake_guest(GUEST, &nic, 1);
+
+	nic.vlan = 7;
+	nic.wish = (struct sfh_vf_wish){ .cfg = { .vlan = 7, .qos = 3 }, .what = SFH_VF_VLAN | SFH_VF_QOS };
+	sfh_engine_guest_running(&f->e, &g, false);
+	fake_event(f, SFH_EV_NEGOTIATED);
+	fake_event(f, SFH_EV_PLUGGED);
+	fake_event(f, SFH_EV_PROOF);
+	nic.vlan = 8;
+	nic.wish.cfg = (struct sfh_vf_config){ .vlan = 8, .trust = true };
+	nic.wish.what = SFH_VF_VLAN | SFH_VF_TRUST;
+	sfh_engine_nic_changed(&f->e, GUEST, &nic);
+	fake_event(f, SFH_EV_HOLD);
+	fake_event(f, SFH_EV_UNPLUGGED);
+	fake_forget_calls(f);
+	fake_event(f, SFH_EV_ACCELERATE);
+	fake_event(f, SFH_EV_PLUGGED);
+	fake_event(f, SFH_EV_PROOF);
+	cr_assert_eq(f->pf[0].vf[0].vlan, 7);
+	cr_assert_eq(f->pf[0].vf[0].qos, 3);
+	cr_assert(f->pf[0].vf[0].trust, "what has no say on the standby leg is told");
+
+	fake_restart(f); /* the next agent reads the new definition */
+	nic.has_vf = true;
+	nic.vf = the_lease().bdf;
+	sfh_engine_guest_running(&f->e, &g, true);
+	assert_state(f->e.pairs, VF);
+	cr_assert_eq(f->e.pairs->vlan, 7);
+	cr_assert_eq(f->pf[0].vf[0].vlan, 7);
+	nic.has_vf = false;
+
+	fake_event(f, SFH_EV_STOPPED); /* its next start */
+	sfh_engine_guest_running(&f->e, &g, false);
+	fake_event(f, SFH_EV_NEGOTIATED);
+	fake_event(f, SFH_EV_PLUGGED);
+	fake_event(f, SFH_EV_PROOF);
+	cr_assert_eq(f->pf[0].vf[0].vlan, 8);
 }
 
 Test(pool, originals_are_saved_and_the_vlan_put_back)
@@ -374,6 +417,38 @@ Test(pool, a_vf_that_cannot_be_quieted_keeps_its_lease)
 	cr_assert_eq(fake_leases(f), 1);
 	cr_assert_str_eq(fake_vf(f, 0, 0), CARRIES_A);
 	cr_assert(strstr(f->log, "VF 0 of 'pf0' keeps its lease"), "%s", f->log);
+}
+
+/* Nobody needs to want a VF for that. */
+Test(pool, a_vf_that_cannot_be_quieted_is_tried_again_by_time)
+{
+	(void)fake_pair_in(f, SFH_PAIR_VF);
+	fake_fail(f, OP_VF_SET, EIO, 0, -1);
+	fake_event(f, SFH_EV_STOPPED);
+	fake_forget_calls(f);
+	fake_sleep(f, 60000);
+	cr_assert_str_eq(fake_vf(f, 0, 0), CARRIES_A);
+	cr_assert_lt(fake_count(f, "vf_set"), 20, "less and less often");
+	fake_heal(f);
+	fake_sleep(f, SFH_UNSTICK_MOST_MS);
+	fake_assert_nothing_left(f);
+	cr_assert_eq(sfh_engine_next(&f->e), UINT64_MAX);
+}
+
+/* Its own last VF is in the way: it has the guest's MAC still. */
+Test(pool, who_was_refused_for_its_own_stuck_vf_gets_one_when_that_is_free)
+{
+	struct sfh_pair *p = fake_pair_in(f, SFH_PAIR_VF);
+
+	fake_fail(f, OP_VF_SET, EIO, 0, -1);
+	fake_event(f, SFH_EV_HOLD);
+	fake_event(f, SFH_EV_UNPLUGGED);
+	fake_event(f, SFH_EV_ACCELERATE);
+	assert_reason(p, VF_REFUSED);
+	fake_heal(f);
+	fake_sleep(f, SFH_UNSTICK_MOST_MS);
+	assert_state(p, PLUGGING);
+	cr_assert_eq(fake_leases(f), 1);
 }
 
 Test(pool, a_vf_that_cannot_be_quieted_is_not_in_the_others_way)

@@ -391,6 +391,40 @@ Test(to_standby, a_mac_that_stays_is_told)
 	cr_assert_eq(fake_leases(f), 1, "and its row stays");
 }
 
+/* A VF in the middle of a reset, which an unplug is: its MAC keeps the guest deaf. */
+Test(to_standby, a_driver_that_says_later_is_asked_again)
+{
+	static const enum sfh_pair_event asks[] = { SFH_EV_HOLD, SFH_EV_LEAVE, SFH_EV_YIELD };
+
+	for (size_t i = 0; i < SFH_ARRAY_SIZE(asks); i++) {
+		struct sfh_pair *p = fake_pair_in(f, SFH_PAIR_VF);
+
+		fake_fail(f, OP_VF_SET, EAGAIN, 0, 2);
+		fake_event(f, asks[i]);
+		fake_first_frame(f, p);
+		cr_assert_str_eq(fake_vf(f, 0, 0), CARRIES_A);
+		fake_sleep(f, 3 * SFH_LEASE_RETRY_MS);
+		cr_assert_str_eq(fake_vf(f, 0, 0), ZEROED, "%zu", i);
+		fake_event(f, SFH_EV_STOPPED);
+		fake_assert_nothing_left(f);
+	}
+}
+
+/* … also after QEMU's word, while it is copied away: it may take long. */
+Test(to_standby, a_driver_that_says_later_is_asked_again_while_the_guest_leaves)
+{
+	struct sfh_pair *p = fake_pair_in(f, SFH_PAIR_VF);
+
+	fake_event(f, SFH_EV_LEAVE);
+	fake_fail(f, OP_VF_SET, EAGAIN, 0, 2);
+	fake_event(f, SFH_EV_UNPLUGGED);
+	assert_state(p, LEAVING);
+	cr_assert_str_eq(fake_vf(f, 0, 0), CARRIES_A);
+	fake_sleep(f, 3 * SFH_LEASE_RETRY_MS);
+	cr_assert_str_eq(fake_vf(f, 0, 0), ZEROED);
+	assert_state(p, LEAVING);
+}
+
 Test(to_standby, steering_that_fails_is_told_and_nothing_else_stops)
 {
 	struct sfh_pair *p = fake_pair_in(f, SFH_PAIR_UNPLUGGING);

@@ -43,7 +43,7 @@ Test(to_vf, from_the_start_to_the_vf)
 	cr_assert_not(fake_armed(f, p));
 	cr_assert_str_eq(fake_vf(f, 0, 0), CARRIES_A);
 	fake_assert_order(f, "stage", "filter", "vf_set 100 0 mac=52:54:00:00:00:0a vlan=4094",
-			  "want_proof 1", "plug 0000:0a:00.0", "vf_set 100 0 mac=- vlan=0", "on_vf",
+			  "want_proof 1", "plug 0000:0a:00.0", "on_vf", "vf_set 100 0 mac=- vlan=0",
 			  "unfilter", NULL);
 	cr_assert_eq(fake_count(f, "plug"), 1);
 	cr_assert_eq(fake_leases(f), 1);
@@ -191,6 +191,7 @@ Test(to_vf, an_unpark_that_is_refused_is_not_the_vf_leg)
 	fake_event(f, SFH_EV_PROOF);
 	cr_assert_not(p->state == SFH_PAIR_VF && strcmp(fake_vf(f, 0, 0), PARKED_A) == 0,
 		      "state vf, and the VF is parked");
+	cr_assert(fake_armed(f, p), "its standby leg carries");
 }
 
 /* --- waiting for the guest to talk ------------------------------------------------------- */

@@ -143,6 +143,28 @@ Test(warm, off_costs_nothing)
 	cr_assert_eq(fake_count(f, "warm_"), 0);
 }
 
+/* `set NET probe-interval=…` while guests run. */
+Test(warm, another_interval_holds_at_once)
+{
+	struct sfh_pair *p = fake_pair_in(f, SFH_PAIR_VF);
+
+	fake_sleep(f, 2 * INTERVAL);
+	fake_forget_calls(f);
+	sfh_engine_network_changed(&f->e, "blue", false, 0, INTERVAL / 10);
+	fake_sleep(f, INTERVAL);
+	cr_assert_geq(fake_count(f, "warm_send"), 9);
+	cr_assert_leq(fake_count(f, "warm_send"), 10);
+	cr_assert_eq(p->warm.interval_ms, INTERVAL / 10);
+	sfh_engine_network_changed(&f->e, "blue", false, 0, 0);
+	fake_forget_calls(f);
+	fake_sleep(f, 5 * INTERVAL);
+	cr_assert_eq(fake_count(f, "warm_send"), 0);
+	assert_warm(p, UNKNOWN, NONE);
+	sfh_engine_network_changed(&f->e, "blue", false, 0, INTERVAL);
+	fake_sleep(f, 2 * INTERVAL);
+	assert_warm(p, WARM, NONE);
+}
+
 Test(warm, a_network_that_went_down_ends_it)
 {
 	struct sfh_pair *p = fake_pair_in(f, SFH_PAIR_STANDBY);

@@ -87,6 +87,30 @@ down_refused() {
 	is "leg" vf "$(pair host1 "$DOM" leg)"
 }
 
+declare_case set_while_up guest "set while a guest runs: policy and probe interval at once, the VLAN of neither leg" within=150
+set_while_up() {
+	ctl host1 set "$NET" policy=never probe-interval=200
+	is "policy" never "$(ctl host1 --json status | jq -r '.networks[0].policy')"
+	is "leg under the policy 'never', of a guest that has a VF" vf "$(pair host1 "$DOM" leg)"
+	expect "its standby leg is probed every $(pair host1 "$DOM" warm | jq .interval_ms) ms" \
+		wait_for 10 is_probed_every 200
+	ctl host1 set "$NET" policy= probe-interval= vlan=42
+	ctl host1 standby "$DOM"
+	reachable "$IP"
+	ctl host1 accelerate "$DOM"
+	reachable "$IP"
+	on host1 /usr/lib/sfhybrid-lab/agent restart
+	wait_vf host1 "$DOM" || fail "not on its VF after a restart: $(pair host1 "$DOM" reason)"
+	reachable "$IP"
+	ctl host1 standby "$DOM"
+	reachable "$IP"
+	is "VLANs of VFs" '' "$(on host1 ip link show "$(lab pf host1)" | grep -o 'vlan 42' || true)"
+	ctl host1 fsck
+	ctl host1 set "$NET" vlan=
+	ctl host1 accelerate "$DOM"
+}
+is_probed_every() { [[ $(pair host1 "$DOM" warm | jq .interval_ms) == "$1" ]]; }
+
 declare_case down_forced guest "down --force moves the guest to a standby leg that works; after up it is accelerated again" within=150
 down_forced() {
 	local down
@@ -130,5 +154,26 @@ two_guests() {
 	ctl host1 standby birch
 	reaches "$DOM" birch "$ip"
 	ctl host1 accelerate "$DOM"
+	guest_down host1 birch
+}
+
+# The newer guest is on its standby leg already: it has moved before the other was asked.
+declare_case down_forced_mixed guest "down --force with one guest on each leg: both are reachable, after up both are accelerated" within=330
+down_forced_mixed() {
+	local mac ip
+	mac=$(lab guest-mac birch)
+	ip=$(lab guest-ip "$mac")
+	guest_up host1 birch "$mac" "$NET"
+	ctl host1 standby birch
+	is "leg of the older guest" vf "$(pair host1 "$DOM" leg)"
+	ctl host1 down --force "$NET"
+	is "networks that are up" '' "$(ctl host1 --json status | jq -r '.networks[].name')"
+	is "leases" 0 "$(on host1 sqlite3 /run/sfhybrid/ledger.db 'select count(*) from leases')"
+	is "live hostdevs" '' "$(live_xml host1 "$DOM" hostdev)$(live_xml host1 birch hostdev)"
+	reachable "$IP"
+	reachable "$ip"
+	ctl host1 up "$NET"
+	wait_vf host1 "$DOM" || fail "$DOM is not accelerated again: $(pair host1 "$DOM" reason)"
+	wait_vf host1 birch || fail "birch is not accelerated again: $(pair host1 birch reason)"
 	guest_down host1 birch
 }

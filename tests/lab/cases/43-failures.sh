@@ -171,6 +171,40 @@ two_at_once() {
 	cross host2 host1
 	guest_down host2 birch
 }
+
+declare_case migrations_wait guest "one migration at a time: the second guest waits on its VF, then migrates; one that waits can be cancelled" more within=400
+migrations_wait() {
+	local mac MIGRATION second
+	mac=$(lab guest-mac birch)
+	guest_up host1 birch "$mac" "$NET"
+	on host1 /usr/lib/sfhybrid-lab/agent stop
+	on host1 sh -c "SFHYBRID_AGENT_ARGS='--migrations 1' /usr/lib/sfhybrid-lab/agent start"
+	wait_vf host1 "$DOM" && wait_vf host1 birch || fail "not on their VFs after a restart"
+	on host1 virsh migrate-setspeed "$DOM" 20
+	ctl host1 migrate "$DOM" "$(uri_of host2)" --persistent --undefinesource &
+	MIGRATION=$!
+	expect "$DOM does not leave" wait_for 20 has_state host1 "$DOM" leaving
+	second=$(mktemp)
+	# shellcheck disable=SC2016 # for the host's shell
+	on host1 sh -c '
+		sfhybrid-ctl migrate birch "$1" & client=$!
+		sleep 1
+		kill -INT $client; wait $client' - "$(uri_of host2)" >"$second" 2>&1 && fail "a cancelled migration succeeded"
+	grep "waits for one of the migrations" "$second" || fail "it does not say that it waits: $(cat "$second")"
+	grep "cancelled" "$second" || fail "it does not say that it is cancelled: $(cat "$second")"
+	is "leg of the guest that waited" vf "$(pair host1 birch leg)"
+	ctl host1 migrate birch "$(uri_of host2)" --persistent --undefinesource
+	wait "$MIGRATION" || fail "$DOM did not migrate"
+	is "domains on host1" '' "$(on host1 virsh -q list --all --name)"
+	wait_vf host2 "$DOM" && wait_vf host2 birch || fail "not accelerated on host2"
+	on host1 /usr/lib/sfhybrid-lab/agent restart
+	guest_down host2 birch
+	ctl host2 migrate "$DOM" "$(uri_of host1)" --persistent --undefinesource
+	wait_vf host1 "$DOM" || fail "$DOM is not accelerated again at home"
+	reachable "$IP"
+	clean_fsck
+}
+
 # cross HERE THERE: $DOM leaves HERE for THERE, birch the other way.
 cross() {
 	ctl "$2" migrate birch "$(uri_of "$1")" --persistent --undefinesource &
