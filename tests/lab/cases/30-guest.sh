@@ -176,4 +176,6 @@ down_forced_mixed() {
 	wait_vf host1 "$DOM" || fail "$DOM is not accelerated again: $(pair host1 "$DOM" reason)"
 	wait_vf host1 birch || fail "birch is not accelerated again: $(pair host1 birch reason)"
 	guest_down host1 birch
+	ctl host1 standby "$DOM" # it may have got the other VF
+	ctl host1 accelerate "$DOM"
 }
