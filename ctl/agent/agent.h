@@ -73,6 +73,7 @@ struct sfh_agent {
 	pthread_rwlock_t virt_lock;
 	bool virt_lost; /* it is closed; nobody may begin to use it */
 	bool reconnecting;
+	bool lost_again; /* CLOSED while reconnecting */
 
 	/* What libvirt's event thread queued. */
 	pthread_mutex_t event_lock;

@@ -75,6 +75,15 @@ static void run_connect(struct sfh_job *job)
 	sfh_virt_close(&old);
 }
 
+static void job_free(struct connect_job *j)
+{
+	for (size_t i = 0; i < j->n; i++)
+		free(j->xmls[i]);
+	free(j->xmls);
+	json_decref(j->autostart);
+	free(j);
+}
+
 static int on_retry(sd_event_source *source, uint64_t usec, void *userdata)
 {
 	struct sfh_agent *a = userdata;
@@ -84,6 +93,19 @@ static int on_retry(sd_event_source *source, uint64_t usec, void *userdata)
 	a->reconnecting = false;
 	sfh_agent_connect(a);
 	return 0;
+}
+
+static void retry_later(struct sfh_agent *a)
+{
+	if (sd_event_add_time_relative(a->loop, &(sd_event_source *){ NULL }, CLOCK_MONOTONIC,
+				       RECONNECT_US, 0, on_retry, a) < 0)
+		sfh_agent_log(LOG_ERR, "no timer to reconnect with");
+}
+
+/* It was made, and libvirtd went again before the loop heard of it. */
+static bool is_dead(const struct sfh_agent *a, const struct connect_job *j)
+{
+	return a->lost_again || !sfh_virt_is_alive(j->virt);
 }
 
 static void note_arrivals(struct sfh_agent *a)
@@ -144,12 +166,11 @@ static void done_connect(struct sfh_job *job)
 	struct sfh_agent *a = j->a;
 	unsigned swept;
 
-	if (!j->virt) {
-		if (sd_event_add_time_relative(a->loop, &(sd_event_source *){ NULL },
-					       CLOCK_MONOTONIC, RECONNECT_US, 0, on_retry, a) < 0)
-			sfh_agent_log(LOG_ERR, "no timer to reconnect with");
-		json_decref(j->autostart);
-		free(j);
+	if (!j->virt || is_dead(a, j)) {
+		if (j->virt) /* the next connection takes its place, and closes it */
+			__atomic_store_n(&a->virt_lost, true, __ATOMIC_RELEASE);
+		retry_later(a);
+		job_free(j);
 		return;
 	}
 	a->reconnecting = false;
@@ -166,7 +187,6 @@ static void done_connect(struct sfh_job *job)
 		if (sfh_describe(a, j->xmls[i], strlen(j->xmls[i]), &d, &j->err) == 0)
 			sfh_engine_guest_running(&a->engine, &d.guest, true);
 		sfh_described_done(&d);
-		free(j->xmls[i]);
 	}
 	drop_arrivals(a);
 	try_again(a);
@@ -179,14 +199,15 @@ static void done_connect(struct sfh_job *job)
 	sfh_agent_log(LOG_INFO, "connected to libvirtd; %zu guest(s) run, %u stale lease(s) given back",
 		      j->n, swept);
 	sfh_agent_rearm(a);
-	json_decref(j->autostart);
-	free(j->xmls);
-	free(j);
+	job_free(j);
 }
 
 void sfh_agent_reconnect(struct sfh_agent *a)
 {
 	note_arrivals(a);
+	/* Whose end it was nobody says: perhaps of the connection that is being made. At worst
+	 * one more is made than was needed. */
+	a->lost_again = a->reconnecting;
 	sfh_agent_connect(a);
 }
 
@@ -200,6 +221,7 @@ void sfh_agent_connect(struct sfh_agent *a)
 	if (!j)
 		return;
 	a->reconnecting = true;
+	a->lost_again = false;
 	j->a = a;
 	j->autostart = json_array();
 	j->job.run = run_connect;
