@@ -75,7 +75,8 @@ int sfh_virt_networks(struct sfh_virt *v,
 		      void *ctx, struct sfh_error *err);
 
 /* --- domains: virtdomain.c ---------------------------------------------------------------- */
-/* Running domains' live XML. */
+/* Running domains' live XML; all of them, or an error: who is not in half a list may well
+ * run. A non-zero return of cb ends the walk and is returned. */
 int sfh_virt_running(struct sfh_virt *v, int (*cb)(void *ctx, const char *xml), void *ctx,
 		     struct sfh_error *err);
 int sfh_virt_domain_xml(struct sfh_virt *v, const char *uuid, char **ret, struct sfh_error *err);

@@ -2,6 +2,7 @@
 /* Domains: what is there, and what is done to a live one through libvirt. */
 #include "libvirt-glue/virt-internal.h"
 
+#include <libvirt/virterror.h>
 #include <string.h>
 
 int sfh_virt_running(struct sfh_virt *v, int (*cb)(void *ctx, const char *xml), void *ctx,
@@ -14,10 +15,12 @@ int sfh_virt_running(struct sfh_virt *v, int (*cb)(void *ctx, const char *xml), 
 		return sfh_virt_fail(err, "cannot list domains");
 	for (int i = 0; i < n; i++) {
 		_cleanup_dom_ dom = doms[i];
-		_cleanup_free_ char *xml = NULL;
+		_cleanup_free_ char *xml = r == 0 ? virDomainGetXMLDesc(dom, 0) : NULL;
 
-		if (r == 0 && (xml = virDomainGetXMLDesc(dom, 0)))
+		if (xml)
 			r = cb(ctx, xml);
+		else if (r == 0 && virGetLastErrorCode() != VIR_ERR_NO_DOMAIN) /* else it stopped */
+			r = sfh_virt_fail(err, "cannot read a running domain");
 	}
 	free(doms);
 	return r;

@@ -22,6 +22,7 @@ struct connect_job {
 	struct sfh_virt *virt;
 	char **xmls;
 	size_t n;
+	bool all; /* that run here are among them */
 	json_t *autostart; /* names of hybrid networks */
 	struct sfh_error err;
 };
@@ -63,8 +64,9 @@ static void run_connect(struct sfh_job *job)
 
 	if (sfh_virt_open(j->a->libvirt_uri, sfh_agent_queue_event, j->a, &j->virt, &j->err) < 0)
 		return;
-	if (sfh_virt_running(j->virt, collect_xml, j, &j->err) < 0)
-		sfh_agent_log(LOG_WARNING, "%s", j->err.text);
+	j->all = sfh_virt_running(j->virt, collect_xml, j, &j->err) == 0;
+	if (!j->all)
+		sfh_agent_log(LOG_WARNING, "not every guest that runs is known: %s", j->err.text);
 	(void)sfh_virt_adopt_all(j->virt, sfh_agent_is_hybrid, j->virt, note_adoption, NULL);
 	(void)sfh_virt_networks(j->virt, collect_autostart, j, NULL);
 	(void)pthread_rwlock_wrlock(&j->a->virt_lock);
@@ -188,12 +190,14 @@ static void done_connect(struct sfh_job *job)
 			sfh_engine_guest_running(&a->engine, &d.guest, true);
 		sfh_described_done(&d);
 	}
-	drop_arrivals(a);
+	if (j->all) /* else the others wait for the next connection, or for their deadline */
+		drop_arrivals(a);
 	try_again(a);
 	sfh_agent_ask_negotiated(a);
 	sfh_engine_rx_lost(&a->engine);
 	sfh_yield_look(a);
-	swept = a->resuming ? 0 : sfh_agent_sweep(a);
+	/* One that is not known to run may all the same use what would be given back. */
+	swept = j->all && !a->resuming ? sfh_agent_sweep(a) : 0;
 	if (!a->resuming)
 		sfh_repair_goes_on(a);
 	sfh_agent_log(LOG_INFO, "connected to libvirtd; %zu guest(s) run, %u stale lease(s) given back",

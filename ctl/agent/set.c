@@ -47,6 +47,7 @@ static int edit(struct set_job *s, struct sfh_virt *v)
 	struct sfh_netjob *j = &s->net;
 	_cleanup_(sfh_netdef_freep) struct sfh_netdef *old = NULL;
 	_cleanup_free_ char *xml = NULL, *user = NULL, *changed = NULL;
+	struct sfh_error why = { 0 };
 	int r = sfh_virt_network_xml(v, j->name, &xml, NULL, &j->err);
 
 	if (r == 0)
@@ -66,8 +67,9 @@ static int edit(struct set_job *s, struct sfh_virt *v)
 		r = keep_uuid(j, old);
 	if (r == 0)
 		r = sfh_virt_network_define(v, j->xml, &j->err);
-	if (r == 0)
-		(void)sfh_virt_running(v, collect_guest, j, NULL);
+	/* It is set; a guest that is not told has it from its next start. */
+	if (r == 0 && sfh_virt_running(v, collect_guest, j, &why) < 0)
+		sfh_agent_log(LOG_WARNING, "not every guest on '%s' is told: %s", j->name, why.text);
 	return r;
 }
 

@@ -49,3 +49,19 @@ Test(connect, libvirtd_goes_and_comes_back)
 	fake_agent_turn(fa, 3, 1500);
 	cr_assert_eq(fa->opened, 2, "one connection is enough");
 }
+
+/* A guest that is not known to run may run all the same. */
+Test(connect, half_a_list_of_guests_costs_nobody_a_lease)
+{
+	(void)fake_pair_in(fa->f, SFH_PAIR_VF);
+	fake_restart(fa->f);
+	fa->a.engine = fa->f->e;
+	fa->mute = "test"; /* the driver's own domain */
+	sfh_agent_connect(&fa->a);
+	fake_agent_turn(fa, 1, 5000);
+	cr_assert_eq(fake_leases(fa->f), 1);
+	fa->mute = NULL;
+	fake_agent_closed(fa);
+	fake_agent_turn(fa, 2, 5000);
+	cr_assert_eq(fake_leases(fa->f), 0, "now it is known that nobody has it");
+}
