@@ -150,10 +150,9 @@ static int add_guest(void *ctx, const char *xml)
 	return 0;
 }
 
-static int look_at_pf(const struct sfh_env *env, struct sfh_nl *nl, struct sfh_steer *steer,
-		      struct sfh_survey_pf *p, struct sfh_error *err)
+static int look_at_pf(const struct sfh_env *env, struct sfh_nl *nl, struct sfh_survey_pf *p,
+		      struct sfh_error *err)
 {
-	struct sfh_steer_port_state port = { .from = false };
 	struct sfh_link link;
 	int r;
 
@@ -177,37 +176,61 @@ static int look_at_pf(const struct sfh_env *env, struct sfh_nl *nl, struct sfh_s
 	if (r < 0)
 		return r;
 	(void)sfh_nl_fdb_list(p->pf->ifindex, add_filter, p);
-	if (steer)
-		(void)sfh_steer_port_check(steer, (uint32_t)p->pf->ifindex, SFH_STANDBY_NONE,
-					   &port);
-	p->tc = port.from;
-	p->xdp = port.xdp != SFH_XDP_NONE;
 	return 0;
+}
+
+int sfh_survey_host(const struct sfh_env *env, struct sfh_ledger *ledger, struct sfh_survey *s,
+		    struct sfh_error *err)
+{
+	struct sfh_nl *nl = NULL;
+	int r = sfh_nl_open(&nl, err);
+
+	if (r == 0 && (sfh_ledger_networks(ledger, add_network, s) < 0 ||
+		       sfh_ledger_pfs(ledger, add_pf, s) < 0 ||
+		       sfh_ledger_leases(ledger, add_lease, s) < 0 ||
+		       sfh_ledger_pairs(ledger, add_pair, s) < 0 ||
+		       sfh_ledger_fdbs(ledger, add_fdb, s) < 0 ||
+		       sfh_ledger_rxs(ledger, add_rx, s) < 0))
+		r = sfh_err(err, -EIO, "cannot read the ledger");
+	for (size_t i = 0; r == 0 && i < s->npfs; i++)
+		r = look_at_pf(env, nl, &s->pfs[i], err);
+	sfh_nl_close(&nl);
+	return r;
+}
+
+int sfh_survey_steering(struct sfh_steer *steer, struct sfh_survey *s, struct sfh_error *err)
+{
+	for (size_t i = 0; i < s->npfs; i++) {
+		struct sfh_steer_port_state port = { .from = false };
+
+		if (!s->pfs[i].present)
+			continue;
+		(void)sfh_steer_port_check(steer, (uint32_t)s->pfs[i].pf->ifindex,
+					   SFH_STANDBY_NONE, &port);
+		s->pfs[i].tc = port.from;
+		s->pfs[i].xdp = port.xdp != SFH_XDP_NONE;
+	}
+	if (sfh_steer_foreach(steer, add_entry, s) < 0)
+		return sfh_err(err, -EIO, "cannot read the steering maps");
+	s->wrong_copies = sfh_steer_fast_check(steer);
+	return 0;
+}
+
+int sfh_survey_guests(struct sfh_virt *virt, struct sfh_survey *s, struct sfh_error *err)
+{
+	return sfh_virt_running(virt, add_guest, s, err);
 }
 
 int sfh_survey_take(const struct sfh_env *env, struct sfh_ledger *ledger, struct sfh_steer *steer,
 		    struct sfh_virt *virt, struct sfh_survey *ret, struct sfh_error *err)
 {
 	struct sfh_survey s = { .pfs = NULL };
-	struct sfh_nl *nl = NULL;
-	int r = sfh_nl_open(&nl, err);
+	int r = sfh_survey_host(env, ledger, &s, err);
 
-	if (r == 0 && (sfh_ledger_networks(ledger, add_network, &s) < 0 ||
-		       sfh_ledger_pfs(ledger, add_pf, &s) < 0 ||
-		       sfh_ledger_leases(ledger, add_lease, &s) < 0 ||
-		       sfh_ledger_pairs(ledger, add_pair, &s) < 0 ||
-		       sfh_ledger_fdbs(ledger, add_fdb, &s) < 0 ||
-		       sfh_ledger_rxs(ledger, add_rx, &s) < 0))
-		r = sfh_err(err, -EIO, "cannot read the ledger");
-	for (size_t i = 0; r == 0 && i < s.npfs; i++)
-		r = look_at_pf(env, nl, steer, &s.pfs[i], err);
-	if (r == 0 && steer && sfh_steer_foreach(steer, add_entry, &s) < 0)
-		r = sfh_err(err, -EIO, "cannot read the steering maps");
 	if (r == 0 && steer)
-		s.wrong_copies = sfh_steer_fast_check(steer);
+		r = sfh_survey_steering(steer, &s, err);
 	if (r == 0)
-		r = sfh_virt_running(virt, add_guest, &s, err);
-	sfh_nl_close(&nl);
+		r = sfh_survey_guests(virt, &s, err);
 	if (r < 0) {
 		sfh_survey_done(&s);
 		return r;

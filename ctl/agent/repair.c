@@ -14,6 +14,7 @@ struct repair_job {
 	struct sfh_agent *a;
 	struct sfh_request *req;
 	struct sfh_survey survey;
+	uint64_t begun_ns; /* the survey; the loop went on meanwhile */
 	json_t *findings;
 	json_t *before; /* what the retry may mend: kind, of what, text */
 	bool tried_again; /* what could not be brought back */
@@ -33,9 +34,15 @@ static void run_survey(struct sfh_job *job)
 	/* A network that could not be brought back has programs and pins all the same. */
 	if (sfh_networks_any(a))
 		(void)sfh_agent_steer_open(a, NULL);
+	j->begun_ns = sfh_now_ns();
+	j->result = sfh_survey_host(&a->env, a->ledger, &j->survey, &j->err);
+	/* The loop waits for whoever has it: not across a call to libvirt. */
 	(void)pthread_mutex_lock(&a->steer_lock);
-	j->result = sfh_survey_take(&a->env, a->ledger, a->steer, v, &j->survey, &j->err);
+	if (j->result == 0 && a->steer)
+		j->result = sfh_survey_steering(a->steer, &j->survey, &j->err);
 	(void)pthread_mutex_unlock(&a->steer_lock);
+	if (j->result == 0)
+		j->result = sfh_survey_guests(v, &j->survey, &j->err);
 	sfh_agent_virt_put(a);
 }
 
@@ -224,8 +231,10 @@ static int on_finding(void *ctx, const struct sfh_finding *f)
 {
 	struct repair_job *j = ctx;
 	struct sfh_error err = { 0 };
-	int r = mend(j->a, f, &err);
+	int r = sfh_finding_holds(&j->a->engine, f, j->begun_ns, &err);
 
+	if (r == 0)
+		r = mend(j->a, f, &err);
 	sfh_agent_log(LOG_NOTICE, "fsck: %s: %s", f->text, r < 0 ? err.text : "mended");
 	(void)json_array_append_new(
 		j->findings, json_pack("{s:s, s:s, s:b, s:s}", "kind", sfh_finding_name(f->kind),

@@ -117,4 +117,10 @@ bool sfh_finding_repairable(enum sfh_finding_kind kind);
 int sfh_check(const struct sfh_survey *s, int (*cb)(void *ctx, const struct sfh_finding *f),
 	      void *ctx);
 
+/* recheck.c. Before a finding is mended on the loop, which went on since the snapshot was
+ * begun (`since_ns`, as e->now() counts): whether who has what it is about is still the same.
+ * 0, or -EAGAIN and a sentence. Looks at the engine and its ledger, not at the kernel. */
+int sfh_finding_holds(const struct sfh_engine *e, const struct sfh_finding *f, uint64_t since_ns,
+		      struct sfh_error *err);
+
 #endif

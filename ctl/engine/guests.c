@@ -38,6 +38,7 @@ static struct sfh_pair *pair_new(struct sfh_engine *e, const struct sfh_guest_de
 	p->mac = nic->mac;
 	p->vlan = nic->vlan;
 	p->memory_kib = guest->memory_kib;
+	p->born_ns = e->now();
 	p->next = e->pairs;
 	e->pairs = p;
 	sfh_engine_rx_begin(e, p);

@@ -103,6 +103,7 @@ struct sfh_pair {
 	bool never;	     /* policy never, of the NIC's portgroup or network */
 	int priority;	     /* who is first when a VF frees: the higher */
 	uint64_t memory_kib; /* what a VF pins; 0: not known */
+	uint64_t born_ns;    /* when it was made: another run of the guest has another pair */
 	struct sfh_vf_wish wish; /* what its VF is told beside the MAC */
 	struct sfh_vf_wish next_wish; /* what the next one is told, if it is said anew */
 	bool has_next_wish;

@@ -47,6 +47,8 @@ char *virDomainGetXMLDesc(virDomainPtr dom, unsigned int flags)
 	char *(*real)(virDomainPtr, unsigned int) =
 		(char *(*)(virDomainPtr, unsigned int))dlsym(RTLD_NEXT, "virDomainGetXMLDesc");
 
+	if (fake_agent && fake_agent->on_xml)
+		fake_agent->on_xml(fake_agent);
 	if (!fake_agent || !fake_agent->mute ||
 	    strcmp(virDomainGetName(dom), fake_agent->mute) != 0)
 		return real(dom, flags);

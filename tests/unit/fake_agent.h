@@ -16,6 +16,8 @@ struct fake_agent {
 	unsigned opened; /* connections that were made */
 	/* In the worker, when a connection has just been made. May be NULL. */
 	void (*on_open)(struct fake_agent *fa);
+	/* In the worker, when libvirt is asked for a domain's live XML. May be NULL. */
+	void (*on_xml)(struct fake_agent *fa);
 	/* Domains whose live XML libvirt does not give, by name, and libvirt's reason. */
 	const char *mute;
 	int mute_code;
