@@ -83,9 +83,10 @@ int sfh_virt_domain_xml(struct sfh_virt *v, const char *uuid, char **ret, struct
 /* Name or UUID to UUID (buf of SFH_DOM_UUID_SIZE); -ENOENT. */
 int sfh_virt_domain_lookup(struct sfh_virt *v, const char *name_or_uuid, char *uuid,
 			   struct sfh_error *err);
-/* Attaches device XML to the live domain only. -ENOSPC: it has no free PCIe root port. */
+/* Attaches device XML, of the VF `vf` under `alias`, to the live domain only. 0 also if it has
+ * that already. -ENOSPC: it has no free PCIe root port. */
 int sfh_virt_plug(struct sfh_virt *v, const char *uuid, const char *device_xml,
-		  struct sfh_error *err);
+		  const char *alias, const struct sfh_bdf *vf, struct sfh_error *err);
 /* Asks the guest to let go of the device; its end comes as an event. */
 int sfh_virt_unplug(struct sfh_virt *v, const char *uuid, const char *alias,
 		    struct sfh_error *err);

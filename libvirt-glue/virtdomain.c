@@ -62,28 +62,35 @@ int sfh_virt_domain_lookup(struct sfh_virt *v, const char *name_or_uuid, char *u
 	return 0;
 }
 
-static bool no_free_port(virDomainPtr dom)
+/* What libvirt's refusal, r, means: it has that VF, or no place for it. */
+static int judge_refusal(virDomainPtr dom, const char *alias, const struct sfh_bdf *vf, int r)
 {
 	_cleanup_(sfh_domdesc_freep) struct sfh_domdesc *desc = NULL;
 	_cleanup_free_ char *xml = virDomainGetXMLDesc(dom, 0);
+	const struct sfh_dom_hostdev *has;
 
-	return xml && sfh_domdesc_parse(xml, strlen(xml), &desc, NULL) == 0 &&
-	       desc->free_root_ports == 0;
+	if (!xml || sfh_domdesc_parse(xml, strlen(xml), &desc, NULL) < 0)
+		return r;
+	has = sfh_domdesc_find_hostdev(desc, alias);
+	if (has && sfh_bdf_equal(&has->bdf, vf))
+		return 0;
+	return desc->free_root_ports == 0 ? -ENOSPC : r;
 }
 
 int sfh_virt_plug(struct sfh_virt *v, const char *uuid, const char *device_xml,
-		  struct sfh_error *err)
+		  const char *alias, const struct sfh_bdf *vf, struct sfh_error *err)
 {
 	_cleanup_dom_ dom = sfh_virt_find_domain(v, uuid, err);
+	int r;
 
 	if (!dom)
-		return -ENOENT;
-	if (virDomainAttachDeviceFlags(dom, device_xml, VIR_DOMAIN_AFFECT_LIVE) < 0) {
-		int r = sfh_virt_fail(err, "libvirt cannot attach the VF");
-
-		return no_free_port(dom) ? -ENOSPC : r;
-	}
-	return 0;
+		return err ? err->code : -ENOENT;
+	if (virDomainAttachDeviceFlags(dom, device_xml, VIR_DOMAIN_AFFECT_LIVE) == 0)
+		return 0;
+	r = judge_refusal(dom, alias, vf, sfh_virt_fail(err, "libvirt cannot attach the VF"));
+	if (r == 0 && err)
+		*err = (struct sfh_error){ 0 };
+	return r;
 }
 
 int sfh_virt_unplug(struct sfh_virt *v, const char *uuid, const char *alias, struct sfh_error *err)

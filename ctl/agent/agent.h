@@ -48,7 +48,6 @@ struct sfh_agent {
 	struct sfh_hostdev_user *hostdev_users; /* hostdevs.c */
 	struct sfh_hold *holds; /* hold.c */
 	struct sfh_let_run *let_run; /* yield.c */
-	struct sfh_arrival *arrivals; /* connect.c: that died with libvirtd */
 	unsigned migrations_most; /* under way at a time; the others wait */
 	unsigned network_jobs;	  /* ups and downs under way */
 	bool down_posted;      /* sfh_down_look() */

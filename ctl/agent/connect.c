@@ -8,14 +8,6 @@
 
 #define RECONNECT_US (1000 * 1000)
 
-/* A guest that was on its way here when libvirtd went. libvirt kills its QEMU when it
- * starts again, and tells nobody: there is no domain any more. */
-struct sfh_arrival {
-	struct sfh_arrival *next;
-	char uuid[SFH_UUID_STRLEN];
-	uint64_t deadline_ns; /* the pair's: another one means another attempt */
-};
-
 struct connect_job {
 	struct sfh_job job;
 	struct sfh_agent *a;
@@ -110,48 +102,15 @@ static bool is_dead(const struct sfh_agent *a, const struct connect_job *j)
 	return a->lost_again || !sfh_virt_is_alive(j->virt);
 }
 
-static void note_arrivals(struct sfh_agent *a)
-{
-	for (const struct sfh_pair *p = a->engine.pairs; p; p = p->next) {
-		struct sfh_arrival *l;
-
-		if (p->state != SFH_PAIR_ARRIVING)
-			continue;
-		l = calloc(1, sizeof(*l));
-		if (!l)
-			return; /* they go by their time to live */
-		(void)sfh_strcpy(l->uuid, sizeof(l->uuid), p->domain);
-		l->deadline_ns = p->deadline_ns;
-		l->next = a->arrivals;
-		a->arrivals = l;
-	}
-}
-
-static const struct sfh_pair *still_expected(const struct sfh_agent *a,
-					     const struct sfh_arrival *l)
+/* After those that run here were reported: the others do not. */
+static void drop_gone(struct sfh_agent *a)
 {
 	for (const struct sfh_pair *p = a->engine.pairs; p; p = p->next)
-		if (strcmp(p->domain, l->uuid) == 0 && p->state == SFH_PAIR_ARRIVING &&
-		    p->deadline_ns == l->deadline_ns)
-			return p;
-	return NULL;
-}
-
-/* After those that run here were noted: the others will not come. */
-static void drop_arrivals(struct sfh_agent *a)
-{
-	while (a->arrivals) {
-		struct sfh_arrival *l = a->arrivals;
-		const struct sfh_pair *p = still_expected(a, l);
-
-		a->arrivals = l->next;
-		if (p) {
-			sfh_agent_log(LOG_NOTICE, "%s does not arrive: libvirtd was restarted",
-				      p->domain_name);
-			sfh_engine_guest_event(&a->engine, l->uuid, SFH_EV_STOPPED, NULL);
+		if (p->doubted) {
+			sfh_hostdevs_forget(a, p->domain);
+			sfh_yield_forget(a, p->domain);
 		}
-		free(l);
-	}
+	(void)sfh_engine_doubted_gone(&a->engine);
 }
 
 /* What failed for want of libvirtd. */
@@ -190,8 +149,8 @@ static void done_connect(struct sfh_job *job)
 			sfh_engine_guest_running(&a->engine, &d.guest, true);
 		sfh_described_done(&d);
 	}
-	if (j->all) /* else the others wait for the next connection, or for their deadline */
-		drop_arrivals(a);
+	if (j->all) /* else those that are missing are in doubt until the next connection */
+		drop_gone(a);
 	try_again(a);
 	sfh_agent_ask_negotiated(a);
 	sfh_engine_rx_lost(&a->engine);
@@ -208,7 +167,7 @@ static void done_connect(struct sfh_job *job)
 
 void sfh_agent_reconnect(struct sfh_agent *a)
 {
-	note_arrivals(a);
+	sfh_engine_doubt(&a->engine);
 	/* Whose end it was nobody says: perhaps of the connection that is being made. At worst
 	 * one more is made than was needed. */
 	a->lost_again = a->reconnecting;

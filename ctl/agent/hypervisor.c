@@ -53,6 +53,9 @@ struct guest_job {
 	struct sfh_agent *a;
 	char uuid[SFH_UUID_STRLEN];
 	struct sfh_mac mac;
+	struct sfh_bdf vf; /* plug: what is plugged */
+	bool again;	   /* plug: an earlier one had no answer */
+	bool asked;	   /* plug: libvirt was, now or then */
 	char text[512]; /* alias or URI */
 	char *xml;
 	unsigned flags;
@@ -93,10 +96,18 @@ static void run_plug(struct sfh_job *job)
 		j->result = j->err.code;
 		return;
 	}
+	j->asked = true;
+	sfh_alias_vf(&j->mac, vf);
 	if (j->text[0])
-		sfh_virt_decoy(v, j->uuid, sfh_alias_vf(&j->mac, vf), j->text);
-	j->result = sfh_virt_plug(v, j->uuid, j->xml, &j->err);
+		sfh_virt_decoy(v, j->uuid, vf, j->text);
+	j->result = sfh_virt_plug(v, j->uuid, j->xml, vf, &j->vf, &j->err);
 	sfh_agent_virt_put(j->a);
+}
+
+/* The connection broke first, or libvirt has the first one in hand still. */
+static bool no_answer(const struct guest_job *j)
+{
+	return (j->asked && j->result == -ENOTCONN) || (j->again && j->result == -ETIMEDOUT);
 }
 
 static void done_plug(struct sfh_job *job)
@@ -104,9 +115,10 @@ static void done_plug(struct sfh_job *job)
 	struct guest_job *j = (struct guest_job *)job;
 
 	sfh_engine_pair_event(&j->a->engine, j->uuid, &j->mac,
-			      j->result == -ENOSPC ? SFH_EV_NO_PORT
-			      : j->result < 0	   ? SFH_EV_PLUG_FAILED
-						   : SFH_EV_PLUGGED, j->err.text);
+			      no_answer(j)	   ? SFH_EV_PLUG_LOST
+			      : j->result == -ENOSPC ? SFH_EV_NO_PORT
+			      : j->result < 0	     ? SFH_EV_PLUG_FAILED
+						     : SFH_EV_PLUGGED, j->err.text);
 	sfh_agent_rearm(j->a);
 	guest_job_free(j);
 }
@@ -126,6 +138,8 @@ static int hv_plug(void *ctx, const struct sfh_pair *p)
 		guest_job_free(j);
 		return r;
 	}
+	j->vf = p->lease.bdf;
+	j->again = j->asked = p->plug_lost;
 	if (!p->bond) /* nothing is hidden from a guest that bonds by itself */
 		(void)sfh_strcpy(j->text, sizeof(j->text), p->alias);
 	j->job.run = run_plug;

@@ -189,6 +189,15 @@ static void keep_vlan(struct sfh_agent *a, struct sfh_pair *p)
 		p->vlan = key.vlan;
 }
 
+static int standby_find(void *ctx, const char *standby)
+{
+	struct sfh_agent *a = ctx;
+	struct sfh_link link;
+	int r = sfh_nl_link_get(a->nl, standby, &link, NULL);
+
+	return r < 0 ? r : link.ifindex;
+}
+
 static int standby_attach(void *ctx, struct sfh_pair *p, struct sfh_error *err)
 {
 	struct sfh_agent *a = ctx;
@@ -388,6 +397,7 @@ const struct sfh_kernel_ops sfh_agent_kernel_ops = {
 	.can_park = can_park,
 	.vf_hold = sfh_hold_vf,
 	.vf_loose = sfh_loose_vf,
+	.standby_find = standby_find,
 	.standby_attach = standby_attach,
 	.stage = stage,
 	.arm = arm,

@@ -18,6 +18,7 @@
 #define SFH_LEASE_RETRY_MS 200 /* the PF's driver said EAGAIN or EBUSY: a VF in reset */
 #define SFH_LEASE_TRIES 10
 #define SFH_UNSTICK_MOST_MS 10000 /* between two tries to give a VF back */
+#define SFH_PLUG_RETRY_MS 1000 /* libvirtd went in the middle of a plug: is it back? */
 #define SFH_PORT_LOOK_MS 100 /* has the switch answered by now? */
 #define SFH_PORT_DEADLINE_MS 10000 /* of the whole association; libvirt's, too */
 #define SFH_ADDRESS_RETRY_MS 2000 /* has the guest shown an address by now? */
@@ -120,7 +121,8 @@ unsigned sfh_engine_network_pairs(const struct sfh_engine *e, const char *name);
 
 /* --- guests -----------------------------------------------------------------------------*/
 /* A guest runs here (booted, restored, or found at start). Its NICs on networks
- * that are up become pairs; pairs that are known are refreshed. `found` is for
+ * that are up become pairs; pairs that are known are refreshed, or made anew if they are
+ * of an earlier run of the guest. `found` is for
  * guests that were running before this agent: their leases and what the ledger
  * knew are taken over. */
 void sfh_engine_guest_running(struct sfh_engine *e, const struct sfh_guest_desc *guest,
@@ -148,6 +150,12 @@ struct sfh_pair *sfh_engine_pair_by_key(const struct sfh_engine *e,
 					const struct sfh_guest_key *key);
 struct sfh_pair *sfh_engine_pair(const struct sfh_engine *e, const char *uuid,
 				 const struct sfh_mac *mac);
+
+/* The hypervisor went. What stops from now on, it tells nobody. */
+void sfh_engine_doubt(struct sfh_engine *e);
+/* It is back, and every guest that it runs was reported: of the pairs that were there when it
+ * went, those of nobody who was reported since go. Returns how many. */
+unsigned sfh_engine_doubted_gone(struct sfh_engine *e);
 
 /* After every running guest was reported: leases and rows of guests that are not
  * here any more are given back. Returns how many leases. */

@@ -75,8 +75,50 @@ static void come_back(struct sfh_engine *e, struct sfh_pair *p,
 	sfh_pair_save(e, p);
 }
 
-void sfh_engine_guest_running(struct sfh_engine *e, const struct sfh_guest_desc *guest, bool found)
+static void believe(struct sfh_engine *e, const char *uuid)
 {
+	for (struct sfh_pair *p = e->pairs; p; p = p->next)
+		if (strcmp(p->domain, uuid) == 0)
+			p->doubted = false;
+}
+
+/* Its QEMU ended while libvirtd was away, and nobody was told: the VF is nobody's any more,
+ * and the datapath knows a device that is gone. The standby device tells, since each run has
+ * a new one. The domain's id does not: libvirtd goes on from the highest that it finds when
+ * it starts, and a guest may have the same once more. One that arrives may have none yet; a
+ * NIC that is plugged again has another in the same run; and a guest begins without a VF, so
+ * one that has the pair's still runs as it did. */
+static void end_former_run(struct sfh_engine *e, const struct sfh_guest_desc *guest,
+			   const struct sfh_guest_nic *nic)
+{
+	struct sfh_pair *p = sfh_engine_pair(e, guest->uuid, &nic->mac);
+	int now;
+
+	if (!p || p->state == SFH_PAIR_ARRIVING || p->nic_removed || !p->standby_ifindex ||
+	    !e->kernel->standby_find ||
+	    (nic->has_vf && p->has_lease && sfh_bdf_equal(&nic->vf, &p->lease.bdf)))
+		return;
+	now = e->kernel->standby_find(e->kernel_ctx, nic->standby);
+	if (now <= 0 || now == p->standby_ifindex)
+		return;
+	sfh_engine_log(e, LOG_NOTICE, "%s was started anew, and nobody said that it had stopped",
+		       p->domain_name);
+	sfh_pair_dispatch(e, p, SFH_EV_STOPPED, "it was started anew");
+}
+
+/* It let go of its VF while libvirtd was away: nobody heard that either, and whose doing it
+ * was nobody knows. */
+static bool let_go_unheard(const struct sfh_pair *p, const struct sfh_guest_nic *nic)
+{
+	return p->doubted && !nic->has_vf &&
+	       (p->state == SFH_PAIR_VF || p->state == SFH_PAIR_PROVING ||
+		p->state == SFH_PAIR_UNPLUGGING);
+}
+
+static void running(struct sfh_engine *e, const struct sfh_guest_desc *guest, bool found)
+{
+	for (size_t i = 0; i < guest->nnics; i++) /* all first: with the last its migration ends */
+		end_former_run(e, guest, &guest->nics[i]);
 	for (size_t i = 0; i < guest->nnics; i++) {
 		const struct sfh_guest_nic *nic = &guest->nics[i];
 		const struct sfh_engine_network *net = sfh_engine_network(e, nic->network);
@@ -94,6 +136,10 @@ void sfh_engine_guest_running(struct sfh_engine *e, const struct sfh_guest_desc 
 			p->adopted = nic->adopted;
 			if (p->nic_removed) /* and plugged again before its VF was let go */
 				come_back(e, p, net, nic);
+			if (found && let_go_unheard(p, nic)) {
+				p->asked_late = true;
+				sfh_pair_dispatch(e, p, SFH_EV_UNPLUGGED, NULL);
+			}
 			continue;
 		}
 		p = pair_new(e, guest, nic);
@@ -114,6 +160,12 @@ void sfh_engine_guest_running(struct sfh_engine *e, const struct sfh_guest_desc 
 		if (p->state == SFH_PAIR_VF && p->held) /* the last agent had begun it */
 			sfh_pair_dispatch(e, p, SFH_EV_HOLD, "request");
 	}
+}
+
+void sfh_engine_guest_running(struct sfh_engine *e, const struct sfh_guest_desc *guest, bool found)
+{
+	running(e, guest, found);
+	believe(e, guest->uuid);
 }
 
 /* --- that arrive ------------------------------------------------------------------------- */
@@ -185,8 +237,10 @@ int sfh_engine_guest_arriving(struct sfh_engine *e, const struct sfh_guest_desc 
 		if (!net || net->npfs == 0)
 			continue;
 		p = sfh_engine_pair(e, guest->uuid, &nic->mac);
-		if (p && p->state == SFH_PAIR_ARRIVING) /* again, and maybe in another way */
+		if (p && p->state == SFH_PAIR_ARRIVING) { /* again, and maybe in another way */
 			p->deadline_ns = e->now() + SFH_ARRIVING_TTL_MS * 1000000ull;
+			p->doubted = false;
+		}
 		r = p && p->state == SFH_PAIR_ARRIVING && nic->has_vf ? carry(e, p, net, err) : 0;
 		if (r < 0) {
 			turn_away(e, guest);
@@ -231,6 +285,7 @@ bool sfh_engine_guest_pins(struct sfh_engine *e, const struct sfh_guest_desc *gu
 
 void sfh_engine_guest_devices(struct sfh_engine *e, const struct sfh_guest_desc *guest)
 {
+	believe(e, guest->uuid);
 	for (size_t i = 0; i < guest->nnics; i++) {
 		const struct sfh_guest_nic *nic = &guest->nics[i];
 		const struct sfh_engine_network *net = sfh_engine_network(e, nic->network);
@@ -261,4 +316,41 @@ void sfh_engine_guest_devices(struct sfh_engine *e, const struct sfh_guest_desc 
 		sfh_pair_save(e, p); /* before its entry: the sweep finds that by the row */
 		sfh_pair_dispatch(e, p, SFH_EV_DEVICES, NULL);
 	}
+}
+
+/* --- that are gone ----------------------------------------------------------------------- */
+
+void sfh_engine_doubt(struct sfh_engine *e)
+{
+	for (struct sfh_pair *p = e->pairs; p; p = p->next)
+		p->doubted = true;
+}
+
+static struct sfh_pair *any_doubted(const struct sfh_engine *e)
+{
+	struct sfh_pair *p = e->pairs;
+
+	while (p && !p->doubted)
+		p = p->next;
+	return p;
+}
+
+/* Only pairs that were there when it went: one that began since is of a guest that was
+ * started after the list was made that they are held against, and is not on it. Whatever else
+ * the pair was at, in a migration or held by its user, it was that of a QEMU that is gone;
+ * libvirt kills one that was on its way here when it starts again. */
+unsigned sfh_engine_doubted_gone(struct sfh_engine *e)
+{
+	unsigned n = 0;
+
+	/* From the beginning each time: a `down` that waited for one of them ends others. */
+	for (struct sfh_pair *p; (p = any_doubted(e)); n++) {
+		p->doubted = false;
+		sfh_engine_log(e, LOG_NOTICE, p->state == SFH_PAIR_ARRIVING
+						      ? "%s does not arrive: libvirtd was restarted"
+						      : "%s stopped while libvirtd was away",
+			       p->domain_name);
+		sfh_pair_dispatch(e, p, SFH_EV_STOPPED, NULL);
+	}
+	return n;
 }

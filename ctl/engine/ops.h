@@ -54,6 +54,9 @@ struct sfh_kernel_ops {
 	int (*vf_hold)(void *ctx, const struct sfh_bdf *bdf, struct sfh_error *err);
 	void (*vf_loose)(void *ctx, const struct sfh_bdf *bdf);
 
+	/* The index that the device has now, which no other had before it; negative: there is
+	 * none. May be NULL: not looked at. */
+	int (*standby_find)(void *ctx, const char *standby);
 	/* Programs on the standby device, which may vanish at any time. pair->vlan becomes the
 	 * VLAN under which it is steered already: a guest that runs keeps its own. */
 	int (*standby_attach)(void *ctx, struct sfh_pair *pair, struct sfh_error *err);
@@ -110,7 +113,7 @@ struct sfh_kernel_ops {
 /* Slow and asynchronous: each returns at once, its result comes back as an event
  * of the pair (SFH_EV_PLUGGED, …) or, for migrate, sfh_engine_migrated(). */
 struct sfh_hypervisor_ops {
-	int (*plug)(void *ctx, const struct sfh_pair *pair);
+	int (*plug)(void *ctx, const struct sfh_pair *pair); /* also what may be plugged already */
 	int (*unplug)(void *ctx, const struct sfh_pair *pair);
 	int (*migrate)(void *ctx, const char *domain_uuid, const char *uri);
 	/* Asks QEMU whether the guest acknowledged STANDBY: SFH_EV_NEGOTIATED, or

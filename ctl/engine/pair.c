@@ -135,6 +135,8 @@ static const struct sfh_transition table[] = {
 	ROW(PLUGGING, PLUGGED, sfh_act_plugged, "-> proving; or vf if proof came first"),
 	ROW(PLUGGING, PROOF, sfh_act_proof, "unpark at once"),
 	ROW(PLUGGING, PLUG_FAILED, sfh_act_plug_failed, "VF freed; -> standby, plug-failed"),
+	ROW(PLUGGING, PLUG_LOST, sfh_act_plug_lost, "perhaps it is plugged: asked again in a moment"),
+	ROW(PLUGGING, CONSIDER, sfh_act_plug_again, "asked again, if that was lost"),
 	ROW(PLUGGING, NO_PORT, sfh_act_no_port, "VF freed; -> standby, no-spare-port"),
 	ROW(PLUGGING, NEGOTIATED, act_note_negotiated, "remembered"),
 	ROW(PLUGGING, RESET, act_note_reset, "remembered"),

@@ -42,6 +42,7 @@ enum sfh_pair_state {
 	X(PORT_REFUSED, "port-refused", "timer: it did not, or not in time")                       \
 	X(PLUGGED, "plugged", "worker: libvirt attached the VF")                                   \
 	X(PLUG_FAILED, "plug-failed", "worker: libvirt or QEMU refused the VF")                    \
+	X(PLUG_LOST, "plug-lost", "worker: libvirtd went before it answered")                      \
 	X(NO_PORT, "no-port", "worker: there is no PCIe port to plug the VF into")                 \
 	X(PROOF, "proof", "BPF: a frame of the guest came over the parked VF")                     \
 	X(LISTENS, "listens", "BPF: the guest answered on its standby leg")                        \
@@ -121,6 +122,7 @@ struct sfh_pair {
 	bool was_reset;		 /* or may have been: see sfh_engine_negotiated() */
 	uint64_t negotiated_ns;	 /* when; an address that it showed before was another system's */
 	bool running;		 /* CPUs run here */
+	bool doubted;		 /* libvirtd went since, and has not said that the guest is there */
 	bool held;		 /* stays on standby until asked otherwise */
 	bool no_driver;		 /* no proof last time; until the next negotiation */
 	bool wants_address;	 /* not proven without one: waits until it shows one */
@@ -131,6 +133,7 @@ struct sfh_pair {
 	bool port_refused;	 /* driver or switch refused the port profile; likewise */
 	bool filtered;		 /* its address was put into the PF's own filter */
 	struct sfh_rx rx;	 /* its further addresses */
+	bool plug_lost;		 /* in PLUGGING: whether libvirt did it nobody said */
 	bool leaving;		 /* an outgoing migration waits for this pair */
 	bool yielded;		 /* it leaves by libvirt's doing, not by ours */
 	bool carried;		 /* its XML came with a VF; kept shut until libvirt drops it */

@@ -54,6 +54,7 @@ sfh_pair_action sfh_act_consider, sfh_act_negotiated, sfh_act_first_frame, sfh_a
 sfh_pair_action sfh_act_reset, sfh_act_reset_proving, sfh_act_booted;
 sfh_pair_action sfh_act_try_lease, sfh_act_leased, sfh_act_port_refused;
 sfh_pair_action sfh_act_plugged, sfh_act_plug_failed, sfh_act_no_port;
+sfh_pair_action sfh_act_plug_lost, sfh_act_plug_again;
 sfh_pair_action sfh_act_proof, sfh_act_no_proof;
 
 /* --- pair_to_standby.c ----------------------------------------------------------------- */

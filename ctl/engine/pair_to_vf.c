@@ -110,7 +110,7 @@ static void plug(struct sfh_engine *e, struct sfh_pair *p)
 	int r;
 
 	sfh_pair_switch_step(e, p, "leased");
-	p->proven = false;
+	p->proven = p->plug_lost = false;
 	if (p->parked) {
 		sfh_pair_warn_if(e, e->kernel->want_proof(e->kernel_ctx, p, true, &err), &err);
 		p->next_probe_ns = e->now();
@@ -378,6 +378,7 @@ void sfh_act_plugged(struct sfh_engine *e, struct sfh_pair *p, const char *why)
 {
 	(void)why;
 	sfh_pair_switch_step(e, p, "plugged");
+	p->doubted = false; /* libvirt's list may be older */
 	if (p->vf_refused || p->nic_removed)
 		sfh_pair_unplug(e, p, p->vf_refused ? "vf-refused" : "nic-removed");
 	else if (!p->parked)
@@ -400,6 +401,24 @@ void sfh_act_no_proof(struct sfh_engine *e, struct sfh_pair *p, const char *why)
 		p->no_driver = true;
 	sfh_pair_switch_end(e, p, "the VF carried no frame of the guest within the deadline");
 	sfh_pair_unplug(e, p, p->no_driver ? "no-vf-driver" : "silent");
+}
+
+/* --- a plug that nobody answered ---------------------------------------------------------- */
+
+/* libvirt may have done it all the same, or be at it still: until that is known the VF is the
+ * guest's. A VF that is there is plugged to whoever asks again (virt.h). */
+void sfh_act_plug_lost(struct sfh_engine *e, struct sfh_pair *p, const char *why)
+{
+	(void)why;
+	p->plug_lost = true;
+	p->retry_ns = e->now() + SFH_PLUG_RETRY_MS * MS;
+}
+
+void sfh_act_plug_again(struct sfh_engine *e, struct sfh_pair *p, const char *why)
+{
+	(void)why;
+	if (p->plug_lost && e->hv->plug(e->hv_ctx, p) < 0)
+		sfh_act_plug_lost(e, p, NULL);
 }
 
 /* --- a plug that failed ------------------------------------------------------------------ */

@@ -18,9 +18,11 @@ struct fake_agent {
 	void (*on_open)(struct fake_agent *fa);
 	/* In the worker, when libvirt is asked for a domain's live XML. May be NULL. */
 	void (*on_xml)(struct fake_agent *fa);
-	/* Domains whose live XML libvirt does not give, by name, and libvirt's reason. */
+	/* A domain whose live XML libvirt does not give, by name, and its reason: this, or another
+	 * one that says nothing. */
 	const char *mute;
 	int mute_code;
+	const char *xml; /* what it says of every other; NULL: what its driver has */
 };
 extern struct fake_agent *fake_agent; /* of the test that runs */
 

@@ -196,13 +196,25 @@ unsigned fake_entries(const struct fake *f)
 	return n;
 }
 
+/* "macvtap7" is 507. */
+static int standby_ifindex(const char *standby)
+{
+	return 500 + atoi(standby + strcspn(standby, "0123456789"));
+}
+
+static int k_standby_find(void *ctx, const char *standby)
+{
+	(void)ctx;
+	return standby[0] ? standby_ifindex(standby) : -ENODEV;
+}
+
 static int k_standby_attach(void *ctx, struct sfh_pair *p, struct sfh_error *err)
 {
 	struct fake *f = ctx;
 
 	fake_record(f, "standby_attach %s", p->standby);
 	VERDICT(f, OP_STANDBY_ATTACH, err);
-	p->standby_ifindex = 500;
+	p->standby_ifindex = standby_ifindex(p->standby);
 	for (size_t i = 0; i < FAKE_ENTRIES; i++) /* a guest has one standby device */
 		if (f->entry[i].used && f->entry[i].key.pf_ifindex == (uint32_t)p->pf_ifindex &&
 		    memcmp(f->entry[i].key.mac, p->mac.b, sizeof(p->mac.b)) == 0)
@@ -486,6 +498,7 @@ const struct sfh_kernel_ops fake_kernel_ops = {
 	.port_ask = k_port_ask,
 	.port_answer = k_port_answer,
 	.can_park = k_can_park,
+	.standby_find = k_standby_find,
 	.standby_attach = k_standby_attach,
 	.stage = k_stage,
 	.arm = k_arm,

@@ -50,6 +50,26 @@ Test(connect, libvirtd_goes_and_comes_back)
 	cr_assert_eq(fa->opened, 2, "one connection is enough");
 }
 
+/* The test driver runs no such guest. */
+Test(connect, a_guest_that_stops_while_libvirtd_is_away)
+{
+	fa->a.engine = fa->f->e;
+	sfh_agent_connect(&fa->a);
+	fake_agent_turn(fa, 1, 5000);
+	fa->f->e = fa->a.engine;
+	(void)fake_pair_in(fa->f, SFH_PAIR_VF);
+	fa->a.engine = fa->f->e;
+	fa->mute = "test"; /* half a list */
+	fake_agent_closed(fa);
+	fake_agent_turn(fa, 2, 5000);
+	cr_assert_eq(fake_leases(fa->f), 1);
+	fa->mute = NULL;
+	fake_agent_closed(fa);
+	fake_agent_turn(fa, 3, 5000);
+	cr_assert_eq(fake_leases(fa->f), 0);
+	cr_assert_null(fa->a.engine.pairs);
+}
+
 /* A guest that is not known to run may run all the same. */
 Test(connect, half_a_list_of_guests_costs_nobody_a_lease)
 {

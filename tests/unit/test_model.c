@@ -261,6 +261,38 @@ static void restart(struct world *w, uint32_t arg)
 			world_devices(w, &w->guest[g]);
 }
 
+static void migrated(struct world *w, struct world_guest *g, bool ok, bool stopped_first);
+
+/* What is under way ends in an error, some guests end, some of those are started again, and
+ * what was on its way here is killed; libvirt tells nobody. Then it says what runs. */
+static void libvirtd_restarts(struct world *w, uint32_t arg)
+{
+	sfh_engine_doubt(&w->f->e);
+	for (unsigned g = 0; g < WORLD_GUESTS; g++) {
+		struct world_guest *guest = &w->guest[g];
+		bool ends = arg >> (9 + g) & 1, again = arg >> (15 + g) & 1;
+
+		migrated(w, guest, false, false);
+		for (unsigned n = 0; n < guest->nnics; n++)
+			if (guest->nic[n].plugging)
+				world_plug_lost(w, guest, n, arg >> (21 + g) & 1);
+		for (unsigned n = 0; n < guest->nnics; n++)
+			if (guest->nic[n].unplugging && !guest->nic[n].carried && arg >> (22 + g) & 1)
+				guest->nic[n].unplugging = guest->nic[n].has_vf = false;
+		if (guest->life == GUEST_COMING || guest->life == GUEST_DEVICES)
+			world_stop(w, guest, false);
+		if (guest->life == GUEST_RUNS && ends) {
+			world_stop(w, guest, false);
+			if (again)
+				guest->life = GUEST_RUNS;
+		}
+	}
+	for (unsigned g = 0; g < WORLD_GUESTS; g++)
+		if (w->guest[g].life == GUEST_RUNS)
+			world_start(w, &w->guest[g], true);
+	(void)sfh_engine_doubted_gone(&w->f->e);
+}
+
 static void migrated(struct world *w, struct world_guest *g, bool ok, bool stopped_first)
 {
 	if (!g->migrating)
@@ -332,7 +364,9 @@ static void apply(struct world *w, const struct op *op)
 		break;
 	case DO_PLUG_OK:
 	case DO_PLUG_FAIL:
-		if (nic->plugging)
+		if (nic->plugging && op->kind == DO_PLUG_FAIL && op->arg & 0x100)
+			world_plug_lost(w, g, n, op->arg & 0x200);
+		else if (nic->plugging)
 			world_plug_answer(w, g, n, op->kind == DO_PLUG_OK);
 		break;
 	case DO_PROOF: {
@@ -409,7 +443,10 @@ static void apply(struct world *w, const struct op *op)
 		w->no_memory = !w->no_memory && op->arg % 4 == 1;
 		break;
 	case DO_REFRESH:
-		(void)sfh_pool_refresh(e, "blue", NULL);
+		if (op->arg & 0x100)
+			libvirtd_restarts(w, op->arg);
+		else
+			(void)sfh_pool_refresh(e, "blue", NULL);
 		break;
 	default:
 		break;

@@ -77,3 +77,36 @@ Test(virt, who_is_told_ends_it)
 	cr_assert_eq(sfh_virt_running(virt, no_more, &n, NULL), -ENOMEM);
 	cr_assert_eq(n, 1);
 }
+
+#define WITH_VF                                                                                    \
+	"<domain type='test' id='3'><name>one</name><uuid>" GUEST "</uuid><memory>1024</memory>"   \
+	"<os><type machine='pc-q35-10.0'>hvm</type></os><devices>%s"                               \
+	"<hostdev mode='subsystem' type='pci' managed='no'><source>"                               \
+	"<address domain='0x0000' bus='0x0a' slot='0x00' function='0x1'/></source>"                \
+	"<alias name='ua-sfv-52540000000a'/></hostdev></devices></domain>"
+#define PORT "<controller type='pci' index='5' model='pcie-root-port'/>"
+
+static int plug(const char *port, const char *alias, uint8_t function)
+{
+	const struct sfh_bdf vf = { .bus = 0x0a, .function = function };
+	_cleanup_free_ char *xml = NULL;
+	struct sfh_error err = { 0 };
+	int r;
+
+	cr_assert(asprintf(&xml, WITH_VF, port) > 0);
+	fa->xml = xml;
+	r = sfh_virt_plug(virt, GUEST, "<hostdev/>", alias, &vf, &err); /* which it refuses */
+	fa->xml = NULL;
+	cr_assert_eq(r == 0, err.code == 0);
+	return r;
+}
+
+/* The answer to the first request was lost, and the second is refused for that. */
+Test(virt, a_vf_that_is_there_is_plugged)
+{
+	cr_assert_eq(plug(PORT, "ua-sfv-52540000000a", 1), 0);
+	cr_assert_eq(plug("", "ua-sfv-52540000000a", 1), 0);
+	cr_assert_eq(plug(PORT, "ua-sfv-52540000000a", 2), -EIO, "it has another");
+	cr_assert_eq(plug(PORT, "ua-sfv-52540000000b", 1), -EIO);
+	cr_assert_eq(plug("", "ua-sfv-52540000000b", 1), -ENOSPC);
+}

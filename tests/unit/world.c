@@ -71,6 +71,7 @@ static struct sfh_guest_desc describe(const struct world_guest *g, struct sfh_gu
 
 		nics[n] = fake_nic(&nic->mac);
 		(void)snprintf(nics[n].pf, sizeof(nics[n].pf), "pf%u", nic->pf);
+		(void)snprintf(nics[n].standby, sizeof(nics[n].standby), "macvtap%u", nic->run);
 		nics[n].has_vf = nic->has_vf || nic->carried;
 		nics[n].vf = nic->vf;
 		nics[n].priority = g->priority;
@@ -136,6 +137,7 @@ void world_stop(struct world *w, struct world_guest *g, bool tell)
 
 		nic->talks = nic->address = nic->plugging = nic->unplugging = nic->has_vf = false;
 		nic->carried = false;
+		nic->run++;
 	}
 	if (tell)
 		sfh_engine_guest_event(&w->f->e, g->uuid, SFH_EV_STOPPED, NULL);
@@ -179,8 +181,16 @@ void world_frame(struct world *w, struct world_guest *g, unsigned nic)
 		fake_first_frame(w->f, p);
 }
 
+void world_plug_lost(struct world *w, struct world_guest *g, unsigned nic, bool done)
+{
+	g->nic[nic].plugging = false;
+	g->nic[nic].has_vf |= done;
+	sfh_engine_pair_event(&w->f->e, g->uuid, &g->nic[nic].mac, SFH_EV_PLUG_LOST, NULL);
+}
+
 void world_plug_answer(struct world *w, struct world_guest *g, unsigned nic, bool ok)
 {
+	ok |= g->nic[nic].has_vf; /* by an earlier plug, whose answer was lost */
 	g->nic[nic].plugging = false;
 	g->nic[nic].has_vf = ok;
 	sfh_engine_pair_event(&w->f->e, g->uuid, &g->nic[nic].mac,

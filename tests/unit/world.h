@@ -25,6 +25,7 @@ struct world_nic {
 	bool plugging, unplugging; /* asked, not answered yet */
 	bool has_vf;		   /* in the live XML */
 	struct sfh_bdf vf;
+	unsigned run;		   /* each has a standby device of its own */
 	bool carried;		   /* what stands for a VF in its XML, and QEMU has not */
 	bool steering_refused; /* since then its entry may be wrong */
 };
@@ -75,6 +76,8 @@ void world_devices(struct world *w, struct world_guest *g);
 void world_stop(struct world *w, struct world_guest *g, bool tell);
 void world_frame(struct world *w, struct world_guest *g, unsigned nic);
 void world_plug_answer(struct world *w, struct world_guest *g, unsigned nic, bool ok);
+/* libvirtd goes before it answers; it has plugged the VF or not. */
+void world_plug_lost(struct world *w, struct world_guest *g, unsigned nic, bool done);
 void world_unplug_answer(struct world *w, struct world_guest *g, unsigned nic, bool ok);
 void world_rx(struct world *w, struct world_guest *g, unsigned nic, uint32_t arg);
 bool world_can_prove(const struct world *w, const struct world_guest *g, unsigned nic);

@@ -110,6 +110,9 @@ static void check_pair(struct world *w, struct rows *rows, const struct sfh_pair
 			    p->backlog ? "the datapath no longer" : "nobody");
 	if (p->backlog && p->state != SFH_PAIR_UNPLUGGING && p->state != SFH_PAIR_YIELDING)
 		world_wrong("in %s with a backlog", state);
+	if (nic && p->standby_ifindex && !nic->steering_refused &&
+	    p->standby_ifindex != 500 + (int)nic->run)
+		world_wrong("in %s with the standby device of an earlier run", state);
 	if (p->has_lease && (!row || !sfh_mac_equal(&row->mac, &p->mac) ||
 			     strcmp(row->domain, p->domain) != 0 ||
 			     (!p->carried && strcmp(row->pf, p->pf) != 0)))

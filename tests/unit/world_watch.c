@@ -198,7 +198,7 @@ static int w_plug(void *ctx, const struct sfh_pair *p)
 	boundary();
 	r = hypervisor->plug(ctx, p);
 	if (r == 0 && nic) {
-		if (nic->has_vf || nic->plugging)
+		if ((nic->has_vf && !p->plug_lost) || nic->plugging)
 			world_wrong("a second VF is plugged");
 		nic->plugging = true;
 		nic->vf = p->lease.bdf;
