@@ -10,7 +10,8 @@
 #define SFH_PROOF_DEADLINE_MS 30000
 #define SFH_BOOT_DEADLINE_MS 300000 /* for a guest that was reset with a VF to say STANDBY again */
 #define SFH_UNPLUG_DEADLINE_MS 30000
-#define SFH_ARRIVING_TTL_MS 60000
+#define SFH_ARRIVING_TTL_MS 60000 /* for a guest to come after the hook asked; and, */
+#define SFH_ARRIVING_GIB_MS 2000  /* for each GiB of it, since QEMU may touch all of it first */
 #define SFH_PROBE_INTERVAL_MS 2
 #define SFH_ASK_INTERVAL_MS 20 /* whether it listens, of a guest for which nothing waits */
 #define SFH_BACKLOG_MS 200 /* how long a guest that let go of its VF may be deaf; below SFH_BACKLOG_NS */
@@ -188,6 +189,9 @@ int sfh_pool_lease(struct sfh_engine *e, struct sfh_pair *p, struct sfh_error *e
 /* Whether a lease could be had: 0, or -ENOSPC and a sentence. */
 int sfh_pool_peek(struct sfh_engine *e, const char *pf, struct sfh_error *err);
 int sfh_pool_reserve(struct sfh_engine *e, struct sfh_pair *p, struct sfh_error *err);
+/* The same of this one VF. -ENODEV: it is not one of the pair's PF; -EBUSY: somebody has it. */
+int sfh_pool_reserve_vf(struct sfh_engine *e, struct sfh_pair *p, const struct sfh_bdf *vf,
+			struct sfh_error *err);
 /* Gives a reservation back that is of a VF kept back for arrivals, or of another PF than
  * the pair's; keeps others. */
 void sfh_pool_landed(struct sfh_engine *e, struct sfh_pair *p);

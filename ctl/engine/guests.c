@@ -170,6 +170,15 @@ void sfh_engine_guest_running(struct sfh_engine *e, const struct sfh_guest_desc 
 
 /* --- that arrive ------------------------------------------------------------------------- */
 
+/* Its memory counts because our own hook has QEMU touch it before the copy begins. */
+static uint64_t arrives_until(const struct sfh_engine *e, const struct sfh_guest_desc *guest)
+{
+	uint64_t gib = guest->memory_kib >> 20;
+
+	return e->now() +
+	       (SFH_ARRIVING_TTL_MS + (gib < 16384 ? gib : 16384) * SFH_ARRIVING_GIB_MS) * 1000000ull;
+}
+
 static void reserve(struct sfh_engine *e, struct sfh_pair *p, const struct sfh_engine_network *net)
 {
 	struct sfh_error err = { 0 };
@@ -206,13 +215,42 @@ static int carry(struct sfh_engine *e, struct sfh_pair *p, const struct sfh_engi
 {
 	int r = p->has_lease ? 0 : reserve_any(e, p, net, err);
 
-	if (r == 0 && !p->carried && e->kernel->vf_hold)
+	if (r == 0 && !(p->carried && sfh_bdf_equal(&p->landing, &p->lease.bdf)) &&
+	    e->kernel->vf_hold)
 		r = e->kernel->vf_hold(e->kernel_ctx, &p->lease.bdf, err);
 	if (r < 0)
 		return r;
 	p->landing = p->lease.bdf;
 	p->carried = true;
 	return 0;
+}
+
+/* It comes after its time: what its XML names was given back, and is reserved and kept shut
+ * again if nobody has it. Else it lands without. */
+static void carry_again(struct sfh_engine *e, struct sfh_pair *p,
+			const struct sfh_engine_network *net, const struct sfh_bdf *vf)
+{
+	char pf[sizeof(p->pf)];
+	int ifindex = p->pf_ifindex, r = -ENODEV;
+	struct sfh_error err = { 0 };
+
+	p->carried = true;
+	memcpy(pf, p->pf, sizeof(pf));
+	for (size_t i = 0; r == -ENODEV && i < net->npfs; i++) {
+		(void)sfh_strcpy(p->pf, sizeof(p->pf), net->pfs[i]);
+		p->pf_ifindex = net->pf_ifindex[i];
+		err.code = 0;
+		r = sfh_pool_reserve_vf(e, p, vf, &err);
+	}
+	memcpy(p->pf, pf, sizeof(p->pf));
+	p->pf_ifindex = ifindex;
+	if (r == 0)
+		p->landing = *vf; /* else it is not ours to let loose */
+	if (r == 0 && e->kernel->vf_hold)
+		r = e->kernel->vf_hold(e->kernel_ctx, vf, &err);
+	if (r < 0)
+		sfh_engine_log(e, LOG_WARNING, "%s arrives with a VF that is not kept for it: %s",
+			       p->domain_name, err.text);
 }
 
 static void turn_away(struct sfh_engine *e, const struct sfh_guest_desc *guest)
@@ -238,7 +276,7 @@ int sfh_engine_guest_arriving(struct sfh_engine *e, const struct sfh_guest_desc 
 			continue;
 		p = sfh_engine_pair(e, guest->uuid, &nic->mac);
 		if (p && p->state == SFH_PAIR_ARRIVING) { /* again, and maybe in another way */
-			p->deadline_ns = e->now() + SFH_ARRIVING_TTL_MS * 1000000ull;
+			p->deadline_ns = arrives_until(e, guest);
 			p->doubted = false;
 		}
 		r = p && p->state == SFH_PAIR_ARRIVING && nic->has_vf ? carry(e, p, net, err) : 0;
@@ -256,7 +294,7 @@ int sfh_engine_guest_arriving(struct sfh_engine *e, const struct sfh_guest_desc 
 		(void)sfh_strcpy(p->pf, sizeof(p->pf), net->pfs[0]);
 		p->pf_ifindex = net->pf_ifindex[0];
 		p->state = SFH_PAIR_ARRIVING;
-		p->deadline_ns = e->now() + SFH_ARRIVING_TTL_MS * 1000000ull;
+		p->deadline_ns = arrives_until(e, guest);
 		r = nic->has_vf ? carry(e, p, net, err) : 0;
 		if (r < 0) {
 			turn_away(e, guest);
@@ -294,13 +332,14 @@ void sfh_engine_guest_devices(struct sfh_engine *e, const struct sfh_guest_desc 
 
 		if (!net || !sfh_network_pf_ifindex(net, nic->pf))
 			continue;
-		if (!p) { /* the hook did not reach us */
+		if (!p) { /* the hook did not reach us, or long ago */
 			p = pair_new(e, guest, nic);
 			if (!p)
 				return;
 			p->state = SFH_PAIR_ARRIVING;
-			p->carried = nic->has_vf;
-			p->landing = nic->vf;
+			fill_place(p, net, nic);
+			if (nic->has_vf)
+				carry_again(e, p, net, &nic->vf);
 		}
 		if (p->state != SFH_PAIR_ARRIVING)
 			continue;

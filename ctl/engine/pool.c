@@ -68,6 +68,27 @@ static bool another_may_do(struct sfh_lease_change *c, struct sfh_inventory *inv
 	       (vf >= inv->n || inv->slots[vf].state != SFH_SLOT_FREE);
 }
 
+static int lease_vf(struct sfh_lease_change *c, struct sfh_inventory *inv, unsigned vf,
+		    bool reserved, struct sfh_error *err)
+{
+	const struct sfh_pair *p = c->p;
+	int r;
+
+	c->lease = (struct sfh_lease){ .vf = vf,
+				       .bdf = inv->slots[vf].bdf,
+				       .mac = p->mac,
+				       .vlan = sfh_pool_vlan_of(p),
+				       .reserved = reserved,
+				       .changed = p->wish.what };
+	(void)sfh_strcpy(c->lease.pf, sizeof(c->lease.pf), p->pf);
+	(void)sfh_strcpy(c->lease.domain, sizeof(c->lease.domain), p->domain);
+	(void)sfh_strcpy(c->lease.profile, sizeof(c->lease.profile), p->profile);
+	r = sfh_lease_run(c, err);
+	if (r == 0)
+		sfh_inventory_take(inv, vf, reserved);
+	return r;
+}
+
 static int begin_lease(struct sfh_engine *e, struct sfh_pair *p, bool reserved,
 		       struct sfh_error *err)
 {
@@ -84,20 +105,9 @@ static int begin_lease(struct sfh_engine *e, struct sfh_pair *p, bool reserved,
 			return sfh_err(err, vf, "%s", why.text);
 		if (!still_ours(e, inv, (unsigned)vf))
 			continue;
-		c.lease = (struct sfh_lease){ .vf = (unsigned)vf,
-					      .bdf = inv->slots[vf].bdf,
-					      .mac = p->mac,
-					      .vlan = sfh_pool_vlan_of(p),
-					      .reserved = reserved,
-					      .changed = p->wish.what };
-		(void)sfh_strcpy(c.lease.pf, sizeof(c.lease.pf), p->pf);
-		(void)sfh_strcpy(c.lease.domain, sizeof(c.lease.domain), p->domain);
-		(void)sfh_strcpy(c.lease.profile, sizeof(c.lease.profile), p->profile);
-		r = sfh_lease_run(&c, &why);
-		if (r == 0) {
-			sfh_inventory_take(inv, (unsigned)vf, reserved);
+		r = lease_vf(&c, inv, (unsigned)vf, reserved, &why);
+		if (r == 0)
 			return 0;
-		}
 		if (c.dirty)
 			sfh_pool_stick(e, inv, &c.lease);
 		if (!another_may_do(&c, inv, r))
@@ -131,6 +141,26 @@ int sfh_pool_peek(struct sfh_engine *e, const char *pf, struct sfh_error *err)
 int sfh_pool_reserve(struct sfh_engine *e, struct sfh_pair *p, struct sfh_error *err)
 {
 	return begin_lease(e, p, true, err);
+}
+
+int sfh_pool_reserve_vf(struct sfh_engine *e, struct sfh_pair *p, const struct sfh_bdf *vf,
+			struct sfh_error *err)
+{
+	struct sfh_inventory *inv = NULL;
+	int r = sfh_inventory_get(e, p->pf, &inv, err);
+
+	for (unsigned v = 0; r == 0 && v < inv->n; v++) {
+		struct sfh_lease_change c = sfh_lease_change_of(e, p);
+		enum sfh_slot_state state = inv->slots[v].state;
+
+		if (!sfh_bdf_equal(&inv->slots[v].bdf, vf))
+			continue;
+		if ((state != SFH_SLOT_FREE && state != SFH_SLOT_LANDING) || !still_ours(e, inv, v))
+			return sfh_err(err, -EBUSY, "VF %u of '%s' is %s", v, p->pf,
+				       sfh_slot_state_name(inv->slots[v].state));
+		return lease_vf(&c, inv, v, true, err);
+	}
+	return r < 0 ? r : sfh_err(err, -ENODEV, "its VF is not one of '%s'", p->pf);
 }
 
 /* The VF that an arriving guest was promised is one of those kept back for the

@@ -205,6 +205,22 @@ Test(arrive, a_guest_that_arrives_gets_into_the_filter_when_it_speaks)
 	cr_assert_eq(fake_count(f, "filter"), 1);
 }
 
+/* The hook has QEMU touch all of its memory first. */
+Test(arrive, a_large_guest_has_longer_to_come)
+{
+	struct sfh_guest_nic nic = fake_nic(&mac_a);
+	struct sfh_guest_desc g = fake_guest(GUEST, &nic, 1);
+
+	g.memory_kib = 100ull << 20;
+	for (int again = 0; again < 2; again++) {
+		cr_assert_eq(sfh_engine_guest_arriving(&f->e, &g, NULL), 0);
+		fake_sleep(f, SFH_ARRIVING_TTL_MS + 100 * SFH_ARRIVING_GIB_MS - 1);
+		cr_assert_eq(fake_leases(f), 1);
+	}
+	fake_sleep(f, 1);
+	fake_assert_nothing_left(f);
+}
+
 /* --- with a VF in its XML ---------------------------------------------------------------- */
 
 Test(arrive, arrives_with_a_vf_in_its_xml)
@@ -422,4 +438,61 @@ Test(arrive, an_arrival_with_a_vf_that_never_comes)
 	fake_sleep(f, SFH_ARRIVING_TTL_MS);
 	fake_assert_nothing_left(f);
 	cr_assert_eq(f->held, 0);
+}
+
+/* Its XML names VF 0, which was given back when it did not come. */
+static struct sfh_pair *comes_late(const char *pf)
+{
+	struct sfh_guest_nic nic = fake_nic(&mac_a);
+	struct sfh_guest_desc g = fake_guest(GUEST, &nic, 1);
+
+	(void)strcpy(nic.pf, pf);
+	nic.has_vf = true;
+	nic.vf = (struct sfh_bdf){ .bus = 10 };
+	sfh_engine_guest_devices(&f->e, &g);
+	return sfh_engine_pair(&f->e, GUEST, &mac_a);
+}
+
+Test(arrive, an_arrival_with_a_vf_that_comes_late)
+{
+	static const char *const pfs[] = { "pf0", "pf1" };
+
+	for (size_t i = 0; i < SFH_ARRAY_SIZE(pfs); i++) {
+		struct sfh_pair *p, *other;
+
+		(void)fake_carried(f, GUEST, &mac_a);
+		fake_sleep(f, SFH_ARRIVING_TTL_MS);
+		cr_assert_eq(f->held, 0);
+		p = comes_late(pfs[i]);
+		cr_assert_str_eq(p->pf, pfs[i]);
+		cr_assert(p->has_lease && p->lease.reserved && p->lease.vf == 0);
+		cr_assert_str_eq(p->lease.pf, "pf0");
+		cr_assert_eq(f->held, 1, "QEMU must not open it in the pause");
+		other = fake_second_in(f, OTHER, &mac_b, SFH_PAIR_VF);
+		cr_assert_eq(other->lease.vf, 1);
+		fake_event(f, SFH_EV_RESUMED);
+		assert_state(p, LANDING);
+		fake_event(f, SFH_EV_UNPLUGGED);
+		cr_assert_eq(f->held, 0);
+		sfh_pair_dispatch(&f->e, other, SFH_EV_STOPPED, NULL);
+		fake_event(f, SFH_EV_STOPPED);
+		fake_assert_nothing_left(f);
+	}
+}
+
+Test(arrive, an_arrival_with_a_vf_that_is_anothers_by_now)
+{
+	struct sfh_pair *p, *other;
+
+	(void)fake_carried(f, GUEST, &mac_a);
+	fake_sleep(f, SFH_ARRIVING_TTL_MS);
+	other = fake_carried(f, OTHER, &mac_b);
+	cr_assert_eq(other->lease.vf, 0);
+	p = comes_late("pf0");
+	cr_assert_not(p->has_lease);
+	fake_event(f, SFH_EV_RESUMED);
+	assert_state(p, LANDING);
+	fake_event(f, SFH_EV_UNPLUGGED);
+	cr_assert_eq(fake_count(f, "loose 0000:0a:00.0"), 1, "when it was given back");
+	cr_assert(other->has_lease && other->carried);
 }
