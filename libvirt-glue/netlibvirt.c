@@ -124,7 +124,9 @@ static bool add_derived(xmlNode *network, const struct sfh_netdef *def, const xm
 	return copy_virtualport(network, user) && add_portgroups(network, user);
 }
 
-int sfh_netdef_to_libvirt(const char *user_xml, size_t len, char **ret_xml, struct sfh_error *err)
+/* `uuid`: what libvirt knows the network by, "" if it does not yet. */
+static int convert(const char *user_xml, size_t len, const char *uuid, char **ret_xml,
+		   struct sfh_error *err)
 {
 	_cleanup_doc_ xmlDoc *user = NULL, *doc = NULL;
 	_cleanup_(sfh_netdef_freep) struct sfh_netdef *def = NULL;
@@ -138,6 +140,8 @@ int sfh_netdef_to_libvirt(const char *user_xml, size_t len, char **ret_xml, stru
 	r = sfh_netdef_read(xmlDocGetRootElement(user), &def, err);
 	if (r < 0)
 		return r;
+	if (!*def->uuid)
+		(void)sfh_strcpy(def->uuid, sizeof(def->uuid), uuid);
 
 	doc = xmlNewDoc(BAD_CAST "1.0");
 	network = doc ? xmlNewDocNode(doc, NULL, BAD_CAST "network", NULL) : NULL;
@@ -160,6 +164,11 @@ int sfh_netdef_to_libvirt(const char *user_xml, size_t len, char **ret_xml, stru
 	if (!add_derived(network, def, xmlDocGetRootElement(user)))
 		return sfh_err(err, -ENOMEM, "out of memory");
 	return sfh_xml_write(doc, true, ret_xml, err);
+}
+
+int sfh_netdef_to_libvirt(const char *user_xml, size_t len, char **ret_xml, struct sfh_error *err)
+{
+	return convert(user_xml, len, "", ret_xml, err);
 }
 
 /* The user's <network> out of libvirt's, as a document of its own. */
@@ -261,4 +270,31 @@ int sfh_netdef_user_xml(const char *libvirt_xml, size_t len, char **ret, struct 
 	int r = read_libvirt(libvirt_xml, len, &libvirt, &user, &def, err);
 
 	return r < 0 ? r : sfh_xml_write(user, true, ret, err);
+}
+
+int sfh_netdef_redefine(const char *user_xml, size_t len, const char *old_xml, char **ret_xml,
+			struct sfh_error *err)
+{
+	_cleanup_doc_ xmlDoc *libvirt = NULL, *user = NULL;
+	_cleanup_free_ char *was = NULL, *is = NULL;
+	char uuid[SFH_NET_UUID_SIZE];
+	struct sfh_error why = {0};
+	int r;
+
+	r = sfh_xml_read(old_xml, strlen(old_xml), WHAT_LIBVIRT, "network", &libvirt, err);
+	if (r == 0)
+		r = sfh_xml_text(sfh_xml_first(xmlDocGetRootElement(libvirt), "uuid"), uuid,
+				 sizeof(uuid), err);
+	if (r < 0)
+		return r;
+	/* What it is of ours need not be whole: this is how it is mended. */
+	r = extract(libvirt, &user, &why);
+	if (r == -ENOENT)
+		return sfh_err(err, -EEXIST, "libvirt's %s: choose another name or undefine it first",
+			       why.text);
+	r = convert(user_xml, len, uuid, ret_xml, err);
+	if (r < 0)
+		return r;
+	return sfh_netdef_user_xml(old_xml, strlen(old_xml), &was, NULL) < 0 ||
+	       sfh_netdef_user_xml(*ret_xml, strlen(*ret_xml), &is, NULL) < 0 || strcmp(was, is);
 }

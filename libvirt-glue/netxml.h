@@ -102,6 +102,13 @@ int sfh_netdef_parse(const char *xml, size_t len, struct sfh_netdef **ret, struc
  * as far as libvirt. */
 int sfh_netdef_to_libvirt(const char *user_xml, size_t len, char **ret_xml, struct sfh_error *err);
 
+/* The same for a network that libvirt has as `old_xml`, whose UUID stays unless the user's
+ * XML names one. Returns 1, or 0 if the user's XML is what is defined. Errors as
+ * sfh_netdef_parse(), and -EEXIST: the one that libvirt has is not hybrid. A hybrid one may
+ * be damaged, or a copy of another by hand. */
+int sfh_netdef_redefine(const char *user_xml, size_t len, const char *old_xml, char **ret_xml,
+			struct sfh_error *err);
+
 /* Parses what libvirt has (active or inactive network XML). `uuid` is the one
  * that libvirt shows, also where the user gave none. Errors as
  * sfh_netdef_parse(), and -ENOENT: "network 'x' is not a hybrid network". */

@@ -11,28 +11,36 @@ static void note_adoption(void *ctx, const char *text)
 	sfh_agent_log(LOG_WARNING, "not adopted: %s", text);
 }
 
+static int define(struct sfh_netjob *j, struct sfh_virt *v)
+{
+	_cleanup_free_ char *old = NULL, *xml = NULL;
+	struct sfh_error none = { 0 };
+	int r = sfh_virt_network_xml(v, j->name, &old, NULL, &none);
+
+	if (r == -ENOENT) {
+		j->changed = true;
+		r = sfh_netdef_to_libvirt(j->xml, strlen(j->xml), &xml, &j->err);
+	} else if (r < 0) {
+		return sfh_err(&j->err, r, "%s", none.text);
+	} else { /* somebody else's must not turn into ours by its name: -EEXIST */
+		r = sfh_netdef_redefine(j->xml, strlen(j->xml), old, &xml, &j->err);
+		j->changed = r > 0;
+	}
+	/* Also if it is the same: what libvirt's has beside it may have been edited. */
+	return r < 0 ? r : sfh_virt_network_define(v, xml, &j->err);
+}
+
 static void run_define(struct sfh_job *job)
 {
 	struct sfh_netjob *j = (struct sfh_netjob *)job;
 	struct sfh_virt *v = sfh_agent_virt_get(j->a, &j->err);
-	_cleanup_free_ char *old = NULL;
-	_cleanup_(sfh_netdef_freep) struct sfh_netdef *old_def = NULL;
 
 	j->result = j->err.code;
 	if (!v)
 		return;
-	/* A network that is somebody else's must not turn into ours by its name. */
-	if (sfh_virt_network_xml(v, j->name, &old, NULL, NULL) == 0 &&
-	    sfh_netdef_from_libvirt(old, strlen(old), &old_def, NULL) < 0)
-		j->result = sfh_err(&j->err, -EEXIST,
-				    "there is a libvirt network '%s' that is not a hybrid network; "
-				    "choose another name or undefine it first",
-				    j->name);
-	else
-		j->result = sfh_virt_network_define(v, j->xml, &j->err);
+	j->result = define(j, v);
 	if (j->result == 0)
 		(void)sfh_virt_adopt_all(v, sfh_agent_is_hybrid, v, note_adoption, NULL);
-	j->changed = j->result == 0;
 	sfh_agent_virt_put(j->a);
 }
 
@@ -45,14 +53,18 @@ void sfh_verb_define(struct sfh_agent *a, struct sfh_request *req)
 {
 	const char *xml = sfh_request_string(req, "xml");
 	_cleanup_(sfh_netdef_freep) struct sfh_netdef *def = NULL;
-	_cleanup_free_ char *libvirt_xml = NULL;
+	_cleanup_free_ char *copy = NULL;
 	struct sfh_error err = { 0 };
 	struct sfh_netjob *j;
 
 	if (!xml)
 		return;
-	if (sfh_netdef_parse(xml, strlen(xml), &def, &err) < 0 ||
-	    sfh_netdef_to_libvirt(xml, strlen(xml), &libvirt_xml, &err) < 0) {
+	copy = strdup(xml);
+	if (!copy) {
+		sfh_reply_error(req, "out of memory");
+		return;
+	}
+	if (sfh_netdef_parse(xml, strlen(xml), &def, &err) < 0) {
 		sfh_reply_error(req, "%s", err.text);
 		return;
 	}
@@ -63,7 +75,7 @@ void sfh_verb_define(struct sfh_agent *a, struct sfh_request *req)
 	j = sfh_netjob_new(a, req, def->name, run_define, done_define);
 	if (!j)
 		return;
-	j->xml = TAKE_PTR(libvirt_xml);
+	j->xml = TAKE_PTR(copy);
 	sfh_worker_submit(a->worker, &j->job);
 }
 

@@ -12,7 +12,7 @@ struct sfh_netjob {
 	struct sfh_agent *a;
 	struct sfh_request *req;
 	char name[SFH_NAME_MAX];
-	char *xml; /* define: what to tell libvirt */
+	char *xml; /* define: the user's */
 	struct sfh_netdef *def;
 	int pf_ifindex[SFH_NET_PFS_MAX];
 	bool keep_path;

@@ -27,33 +27,15 @@ static int collect_guest(void *ctx, const char *xml)
 	return more[j->nguests] ? (j->nguests++, 0) : -ENOMEM;
 }
 
-/* libvirt knows a network by its UUID: the user need not have said it. */
-static int keep_uuid(struct sfh_netjob *j, const struct sfh_netdef *old)
-{
-	char *name = strstr(j->xml, "<name>");
-	char *more;
-
-	if (!name || strstr(j->xml, "<uuid>") || !old->uuid[0])
-		return 0;
-	if (asprintf(&more, "%.*s<uuid>%s</uuid>%s", (int)(name - j->xml), j->xml, old->uuid, name) < 0)
-		return sfh_err(&j->err, -ENOMEM, "out of memory");
-	free(j->xml);
-	j->xml = more;
-	return 0;
-}
-
 static int edit(struct set_job *s, struct sfh_virt *v)
 {
 	struct sfh_netjob *j = &s->net;
-	_cleanup_(sfh_netdef_freep) struct sfh_netdef *old = NULL;
-	_cleanup_free_ char *xml = NULL, *user = NULL, *changed = NULL;
+	_cleanup_free_ char *old = NULL, *user = NULL, *changed = NULL, *xml = NULL;
 	struct sfh_error why = { 0 };
-	int r = sfh_virt_network_xml(v, j->name, &xml, NULL, &j->err);
+	int r = sfh_virt_network_xml(v, j->name, &old, NULL, &j->err);
 
 	if (r == 0)
-		r = sfh_netdef_from_libvirt(xml, strlen(xml), &old, &j->err);
-	if (r == 0)
-		r = sfh_netdef_user_xml(xml, strlen(xml), &user, &j->err);
+		r = sfh_netdef_user_xml(old, strlen(old), &user, &j->err);
 	if (r < 0)
 		return r;
 	s->nchanges = sfh_netedit(user, strlen(user), s->words, s->nwords, s->changes, &changed,
@@ -62,11 +44,9 @@ static int edit(struct set_job *s, struct sfh_virt *v)
 		return s->nchanges;
 	r = sfh_netdef_parse(changed, strlen(changed), &j->def, &j->err);
 	if (r == 0)
-		r = sfh_netdef_to_libvirt(changed, strlen(changed), &j->xml, &j->err);
-	if (r == 0)
-		r = keep_uuid(j, old);
-	if (r == 0)
-		r = sfh_virt_network_define(v, j->xml, &j->err);
+		r = sfh_netdef_redefine(changed, strlen(changed), old, &xml, &j->err);
+	if (r >= 0)
+		r = sfh_virt_network_define(v, xml, &j->err);
 	/* It is set; a guest that is not told has it from its next start. */
 	if (r == 0 && sfh_virt_running(v, collect_guest, j, &why) < 0)
 		sfh_agent_log(LOG_WARNING, "not every guest on '%s' is told: %s", j->name, why.text);

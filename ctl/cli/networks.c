@@ -58,7 +58,8 @@ int sfh_cli_define(struct sfh_cli *cli)
 	request = json_pack("{s:s, s:s}", "verb", "define", "xml", xml);
 	if (!request)
 		return sfh_cli_fail(cli, "'%s' is not UTF-8 text", cli->args[0]);
-	return call_and_tell(cli, request, "defined", "is defined", "is defined");
+	return call_and_tell(cli, request, "defined", "is defined",
+			     "was defined like that already");
 }
 
 int sfh_cli_undefine(struct sfh_cli *cli)
