@@ -47,11 +47,28 @@ static xmlNode *ensure(xmlNode *parent, const char *name)
 	return node ? node : xmlNewChild(parent, NULL, BAD_CAST name, NULL);
 }
 
-/* An element that says nothing any more goes. */
-static void prune(xmlNode *node)
+/* `required` alone is required of nothing, and a tag without its VLAN is none. */
+static bool says_something(const xmlNode *element, const struct key *k)
 {
-	xmlUnlinkNode(node);
-	xmlFreeNode(node);
+	const xmlNode *inner = k->inner ? sfh_xml_first(element, k->inner) : NULL;
+
+	if (k->inner)
+		return inner && xmlHasProp(inner, BAD_CAST k->attr);
+	for (const xmlAttr *a = element->properties; a; a = a->next)
+		if (strcmp((const char *)a->name, "required") != 0)
+			return true;
+	return false;
+}
+
+/* An element that says nothing any more goes. */
+static void prune(xmlNode *parent, const struct key *k)
+{
+	xmlNode *element = sfh_xml_first(parent, k->element);
+
+	if (!element || says_something(element, k))
+		return;
+	xmlUnlinkNode(element);
+	xmlFreeNode(element);
 }
 
 static int put(xmlNode *parent, const struct key *k, const char *value,
@@ -69,8 +86,6 @@ static int put(xmlNode *parent, const struct key *k, const char *value,
 	(void)sfh_strcpy(change->old, sizeof(change->old), old ? (const char *)old : "");
 	if (!*value && node) {
 		(void)xmlUnsetProp(node, BAD_CAST k->attr);
-		if (k->inner || !node->properties)
-			prune(element);
 		return 0;
 	}
 	if (!*value)
@@ -89,6 +104,12 @@ static xmlNode *find_portgroup(xmlNode *root, const char *name)
 	while (node && !sfh_xml_attr_is(node, "name", name))
 		node = sfh_xml_next(node, "portgroup");
 	return node;
+}
+
+/* NULL: the network has no <forward>. */
+static xmlNode *parent_of(xmlNode *root, xmlNode *group, const struct key *k)
+{
+	return group ? group : k->forward ? sfh_xml_first(root, "forward") : root;
 }
 
 static int unknown_key(const char *word, struct sfh_error *err)
@@ -124,7 +145,6 @@ int sfh_netedit(const char *user_xml, size_t len, const char *const *words, size
 	for (size_t i = 0; i < n; i++) {
 		const char *eq = strchr(words[i], '=');
 		const struct key *k = eq ? find_key(words[i], (size_t)(eq - words[i])) : NULL;
-		xmlNode *parent = group;
 
 		if (strncmp(words[i], "portgroup=", strlen("portgroup=")) == 0)
 			continue;
@@ -132,14 +152,18 @@ int sfh_netedit(const char *user_xml, size_t len, const char *const *words, size
 			return unknown_key(words[i], err);
 		if (group && !k->portgroup)
 			return sfh_err(err, -EINVAL, "'%s' is the network's, not a portgroup's", k->name);
-		if (!parent)
-			parent = k->forward ? sfh_xml_first(root, "forward") : root;
-		if (!parent)
+		if (!parent_of(root, group, k))
 			return sfh_err(err, -EINVAL, "the network has no <forward>");
-		r = put(parent, k, eq + 1, &changes[count], err);
+		r = put(parent_of(root, group, k), k, eq + 1, &changes[count], err);
 		if (r < 0)
 			return r;
 		count += strcmp(changes[count].old, changes[count].value) != 0;
+	}
+	/* Last: what one word takes out of an element another may put in. */
+	for (int i = 0; i < count; i++) {
+		const struct key *k = find_key(changes[i].key, strlen(changes[i].key));
+
+		prune(parent_of(root, group, k), k);
 	}
 	r = sfh_xml_write(doc, true, ret, err);
 	return r < 0 ? r : count;

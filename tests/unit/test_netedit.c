@@ -77,6 +77,29 @@ Test(netedit, in_a_portgroup)
 	cr_assert_eq(def->policy, SFH_NET_POLICY_PREFER);
 }
 
+static const char demanding[] =
+	"<network><name>n</name><forward mode='pci-passthrough-hybrid'><pf dev='pf0'/></forward>"
+	"<trust mode='on' required='no'/><spoofchk mode='off' required='no'/>"
+	"<link-state state='enable' required='yes'/>"
+	"<portgroup name='bronze'><rate max='1000' required='yes'/></portgroup></network>";
+
+/* `required` goes with what it is about, and not before. */
+Test(netedit, removes_what_is_required)
+{
+	static const char *const all[] = { "trust=", "spoofchk=", "link-state=" };
+	static const char *const rate[] = { "portgroup=bronze", "rate-max=" };
+	static const char *const other[] = { "portgroup=bronze", "rate-max=", "rate-min=10" };
+	_cleanup_(sfh_netdef_freep) struct sfh_netdef *a = edited(demanding, all, 3, 3);
+	_cleanup_(sfh_netdef_freep) struct sfh_netdef *b = edited(demanding, rate, 2, 1);
+	_cleanup_(sfh_netdef_freep) struct sfh_netdef *c = edited(demanding, other, 3, 2);
+
+	cr_assert_eq(a->set.vf.what, 0);
+	cr_assert_eq(b->portgroups[0].set.vf.what, 0);
+	cr_assert_eq(c->portgroups[0].set.vf.cfg.min_tx, 10);
+	cr_assert_neq(c->portgroups[0].set.vf.what, 0);
+	cr_assert_eq(c->portgroups[0].set.vf.optional, 0, "still required");
+}
+
 static void refused(const char *const *words, size_t n, const char *why)
 {
 	_cleanup_free_ char *out = NULL;
