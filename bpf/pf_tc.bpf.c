@@ -51,8 +51,9 @@ struct sfh_spread_to {
 static long sfh_spread_to(struct bpf_map *map, const struct sfh_guest_key *key,
 			  const struct sfh_guest *guest, struct sfh_spread_to *to)
 {
-	/* One that is on its own VF has its copy there; the sender is one of them. */
-	if (key->pf_ifindex == to->pf_ifindex && key->vlan == to->vlan &&
+	/* One that is on its own VF has its copy there; the sender is one of them. Without a
+	 * port VLAN a guest hears all of them. */
+	if (key->pf_ifindex == to->pf_ifindex && (key->vlan == to->vlan || !key->vlan) &&
 	    guest->standby_kind == SFH_STANDBY_MACVTAP && guest->standby_ifindex &&
 	    (guest->armed || guest->arm_on_first_frame))
 		(void)bpf_clone_redirect(to->skb, guest->standby_ifindex, BPF_F_INGRESS);

@@ -7,6 +7,7 @@
 #include <bpf/bpf_endian.h>
 #include "lib/account.h"
 #include "lib/fast.h"
+#include "lib/guest.h"
 #include "lib/meter.h"
 #include "lib/probe.h"
 #include "lib/prove.h"
@@ -135,18 +136,21 @@ static __always_inline void sfh_listens(const struct sfh_guest *guest, struct sf
 	bpf_ringbuf_submit(ev, 0);
 }
 
-/* Whether `dst` is a guest of this PF and VLAN that is on its VF leg: staged, neither
- * armed nor waiting to be. macvlan and a bridge would hand it the frame on its standby
- * device, where it discards it; only the NIC's switch reaches the VF. */
+/* Whether `dst` is a guest of this PF that hears this VLAN and is on its VF leg: staged,
+ * neither armed nor waiting to be. macvlan and a bridge would hand it the frame on its
+ * standby device, where it discards it; only the NIC's switch reaches the VF. */
 static __always_inline bool sfh_is_on_vf(__u64 dst, __u32 pf_ifindex, __u16 vlan)
 {
 	struct sfh_guest_key key = { .pf_ifindex = pf_ifindex, .vlan = vlan };
+	const struct sfh_macs *macs;
 	struct sfh_guest *guest;
+	__u32 zero = 0;
 
-	if (sfh_is_multicast(dst))
+	macs = bpf_map_lookup_elem(&sfh_macs, &zero);
+	if (!macs || !sfh_maybe_ours(macs, dst) || sfh_is_multicast(dst))
 		return false;
 	sfh_mac_store(key.mac, dst);
-	guest = bpf_map_lookup_elem(&sfh_guests, &key);
+	guest = sfh_guest_in_vlan(&key);
 	return guest && guest->standby_ifindex && !guest->armed && !guest->arm_on_first_frame;
 }
 

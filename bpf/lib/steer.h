@@ -10,6 +10,7 @@
 #include "lib/account.h"
 #include "lib/fast.h"
 #include "lib/frame.h"
+#include "lib/guest.h"
 #include "lib/prove.h"
 
 const volatile __u32 sfh_park_vlan = SFH_PARK_VLAN;
@@ -48,14 +49,6 @@ static __always_inline bool sfh_guest_armed(const struct sfh_guest *guest,
 static __always_inline bool sfh_tag_fits(const struct sfh_guest *guest, const struct sfh_frame *f)
 {
 	return guest->vlan_proto ? f->tpid == guest->vlan_proto : f->tpid != SFH_ETH_P_8021AD;
-}
-
-/* What may be a pair's address. A yes may be wrong. */
-static __always_inline bool sfh_maybe_ours(const struct sfh_macs *macs, __u64 mac)
-{
-	__u32 bit = sfh_mac_bit(mac) % SFH_MACS_BITS;
-
-	return macs->bits[bit / 64] & 1ull << bit % 64;
 }
 
 /* Whether the guest, which sends on this leg, may not receive on it yet. The agent says
@@ -102,10 +95,12 @@ static __always_inline void sfh_decide(const struct sfh_frame *f, __u32 pf_ifind
 	}
 
 	key.vlan = f->vlan;
-	guest = sfh_maybe_ours(macs, f->src) ? bpf_map_lookup_elem(&sfh_guests, &key) : NULL;
+	guest = sfh_maybe_ours(macs, f->src) ? sfh_guest_in_vlan(&key) : NULL;
+	if (guest && guest->vlan_proto && guest->vlan_proto != f->tpid)
+		guest = NULL;
 	/* Behind a VEPA the wire is how guests here reach each other; macvlan keeps the
 	 * sender's own broadcasts from it. */
-	if (guest && guest->standby_kind != SFH_STANDBY_MACVTAP_VEPA && sfh_tag_fits(guest, f) &&
+	if (guest && guest->standby_kind != SFH_STANDBY_MACVTAP_VEPA &&
 	    sfh_guest_armed(guest, &key)) {
 		d->guest = guest;
 		d->drop = SFH_DROP_REFLECTED;
@@ -117,7 +112,7 @@ static __always_inline void sfh_decide(const struct sfh_frame *f, __u32 pf_ifind
 	 * of a guest here that is on its VF: it takes the source for that of its macvtap, and
 	 * holds that the others in bridge mode saw the frame when it left. */
 	if (sfh_is_multicast(f->dst)) {
-		if (guest && guest->standby_kind == SFH_STANDBY_MACVTAP && sfh_tag_fits(guest, f)) {
+		if (guest && guest->standby_kind == SFH_STANDBY_MACVTAP) {
 			d->guest = guest;
 			d->verdict = SFH_SPREAD;
 		}
@@ -126,6 +121,7 @@ static __always_inline void sfh_decide(const struct sfh_frame *f, __u32 pf_ifind
 	if (!sfh_maybe_ours(macs, f->dst))
 		return;
 	sfh_mac_store(key.mac, f->dst);
+	key.vlan = f->vlan;
 	guest = bpf_map_lookup_elem(&sfh_guests, &key);
 	if (!guest || !sfh_tag_fits(guest, f) || !sfh_guest_armed(guest, &key))
 		return;

@@ -58,7 +58,7 @@
 struct sfh_guest_key {
 	__u32 pf_ifindex;
 	__u8 mac[6];
-	__u16 vlan; /* as on the wire at the PF, 0: untagged (or priority-tagged) */
+	__u16 vlan; /* port VLAN; 0: none (untagged, or with tags of the guest's own) */
 };
 
 enum sfh_standby_kind {

@@ -65,6 +65,24 @@ Test(spread, a_copy_for_the_neighbour_none_for_the_sender)
 	cr_assert_eq(drops(SFH_DROP_SPREAD), 0);
 }
 
+/* A guest without a port VLAN tags for itself; its neighbour without one hears all. */
+Test(spread, what_has_a_tag_is_copied_too)
+{
+	struct sfh_guest_key in_7 = mk_key(T.pf, MAC_PEER, 7);
+
+	neighbour();
+	(void)sender(MAC_OTHER, T.tap);
+	expect(HOOK_TC, PASS, mk_frame(MAC_BCAST, MAC_OTHER, TAG(5), 0));
+	cr_assert_eq(copies(), 1);
+	stage(&in_7, T.other_pf, SFH_STANDBY_MACVTAP, false);
+	cr_assert_eq(sfh_steer_on_vf(T.s, &in_7, NULL), 0);
+	expect(HOOK_TC, PASS, mk_frame(MAC_BCAST, MAC_PEER, TAG(7), 0));
+	cr_assert_eq(copies(), 2, "of a guest in a VLAN");
+	expect(HOOK_TC, PASS, mk_frame(MAC_BCAST, MAC_PEER, TAG(8), 0));
+	expect(HOOK_TC, PASS, mk_frame(MAC_BCAST, MAC_PEER, STAG(7), 0));
+	cr_assert_eq(copies(), 2, "that VLAN is not its");
+}
+
 /* A flood is copied so far and no further; what is not is counted. Seconds later the
  * guest is heard again, and its neighbour is at any time. */
 Test(spread, a_flood_is_bounded_and_costs_nobody_else_anything)

@@ -256,6 +256,34 @@ Test(vlan, a_guest_on_its_vf_is_reached_in_the_same_vlan_only)
 	cr_assert_eq(from_guest(to_8, to_8), TC_ACT_UNSPEC);
 }
 
+/* One without a port VLAN hears every VLAN, and tags for itself. */
+Test(vlan, a_trunk_guest_on_its_vf_is_reached_in_every_vlan)
+{
+	struct sfh_guest_key on_vf = mk_key(T.pf, MAC_OTHER, 0), in_8 = mk_key(T.pf, MAC_PEER, 8);
+	struct frame to_vf = mk_frame(MAC_OTHER, MAC_GUEST, TAG(5), 0);
+	struct frame qinq = mk_frame(MAC_OTHER, MAC_GUEST, STAG(5), TAG(6));
+	struct frame to_8 = mk_frame(MAC_PEER, MAC_GUEST, TAG(5), 0);
+
+	stage_armed(&T.key, T.tap, SFH_STANDBY_TAP);
+	stage(&on_vf, T.tap2, SFH_STANDBY_TAP, false);
+	stage(&in_8, ifindex_of("wire0"), SFH_STANDBY_TAP, false);
+	cr_assert_eq(from_guest(to_vf, to_vf), TC_ACT_REDIRECT);
+	cr_assert_eq(from_guest(qinq, qinq), TC_ACT_REDIRECT);
+	cr_assert_eq(from_guest(to_8, to_8), TC_ACT_UNSPEC);
+	cr_assert_eq(sfh_steer_arm(T.s, &on_vf, NULL), 0);
+	cr_assert_eq(from_guest(to_vf, to_vf), TC_ACT_UNSPEC, "it is on its standby leg");
+}
+
+Test(vlan, a_trunk_guest_on_its_vf_is_reached_from_a_port_vlan)
+{
+	struct sfh_guest_key here = in_vlan(7), on_vf = mk_key(T.pf, MAC_OTHER, 0);
+	struct frame f = mk_frame(MAC_OTHER, MAC_GUEST, 0, 0);
+
+	stage_armed(&here, T.tap, SFH_STANDBY_TAP);
+	stage(&on_vf, T.tap2, SFH_STANDBY_TAP, false);
+	cr_assert_eq(from_guest(f, f), TC_ACT_REDIRECT);
+}
+
 Test(vlan, a_cut_tag_is_not_sent)
 {
 	struct sfh_guest_key key = in_vlan(7);

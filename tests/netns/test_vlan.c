@@ -338,6 +338,61 @@ Test(vlan_tap, neighbour_on_its_vf_tc) { bridge(false); neighbour_on_its_vf(TAP)
 Test(vlan_tap, neighbour_on_its_vf_xdp) { bridge(true); neighbour_on_its_vf(TAP); }
 Test(vlan_macvtap, neighbour_on_its_vf) { attach_pf(true); neighbour_on_its_vf(MACVTAP); }
 
+/* A guest without a port VLAN tags for itself. On its VF it is reached, and heard by its
+ * neighbours, no less than one that does not tag. */
+static void trunk_on_its_vf(enum sfh_standby_kind kind)
+{
+	struct nic a = plain("nic0", kind, MAC_GUEST, 0);
+	struct nic b = plug("nic1", kind, MAC_OTHER, 0, (struct sfh_standby_policy){}, false);
+	struct nic c = plain("nic2", kind, "52:54:00:00:00:03", 5);
+	struct nic d = plain("nic3", kind, "52:54:00:00:00:04", 6);
+	struct frame to = mk_frame(MAC_OTHER, MAC_GUEST, TAG(5), 0);
+	struct frame from = mk_frame(MAC_GUEST, MAC_OTHER, TAG(5), 0);
+	struct frame of_c = mk_frame(MAC_OTHER, "52:54:00:00:00:03", 0, 0);
+	struct frame all = mk_frame(MAC_BCAST, MAC_OTHER, TAG(5), 0), got;
+
+	becomes(a.fd, T.wire, to, to);
+	becomes(T.wire, a.fd, from, from);
+	becomes(c.fd, T.wire, of_c, tagged(of_c, TAG(5)));
+	/* What a bridge floods of its answers while it learns. */
+	while (frame_read(c.fd, NEVER).len || frame_read(d.fd, NEVER).len ||
+	       frame_read(b.fd, NEVER).len)
+		;
+	cr_assert_eq(sfh_steer_on_vf(T.s, &b.key, NULL), 0);
+	becomes(a.fd, T.wire, to, to);
+	nothing_more(b.fd);
+	becomes(T.wire, a.fd, all, all);
+	got = frame_read(c.fd, SOON);
+	all = untagged(all);
+	cr_assert_frame(got, all);
+	nothing_more(a.fd);
+	nothing_more(b.fd);
+	nothing_more(c.fd);
+	nothing_more(d.fd);
+}
+
+Test(vlan_tap, trunk_on_its_vf_tc) { bridge(false); trunk_on_its_vf(TAP); }
+Test(vlan_tap, trunk_on_its_vf_xdp) { bridge(true); trunk_on_its_vf(TAP); }
+Test(vlan_macvtap, trunk_on_its_vf_tc) { attach_pf(false); trunk_on_its_vf(MACVTAP); }
+Test(vlan_macvtap, trunk_on_its_vf_xdp) { attach_pf(true); trunk_on_its_vf(MACVTAP); }
+
+/* The NIC sends its frame back, tag and all: the bridge must not learn it is out there. */
+static void trunk_reflection(bool xdp)
+{
+	struct nic n;
+	struct frame f = mk_frame(MAC_BCAST, MAC_GUEST, TAG(5), 0);
+
+	bridge(xdp);
+	n = plain("nic0", TAP, MAC_GUEST, 0);
+	becomes(n.fd, T.wire, f, f);
+	is_lost(T.wire, n.fd, f);
+	sh("bridge fdb show br br0 | grep -qi '^" MAC_GUEST " dev nic0 master br0'");
+	cr_assert_eq(view_of(T.s, &n.key).counters.reflected_drops, 1);
+}
+
+Test(vlan_tap, trunk_reflection_tc) { trunk_reflection(false); }
+Test(vlan_tap, trunk_reflection_xdp) { trunk_reflection(true); }
+
 /* --- the PF as a member of the VLAN -------------------------------------------------------- */
 
 /* What makes the NIC's filter let the VLAN through must not swallow it. */
