@@ -114,6 +114,7 @@ static void list_domains(const struct sfh_agent *a, const char *network, char *b
 
 			used += m > 0 ? (size_t)m : 0;
 		}
+	(void)sfh_utf8_mend(buf);
 }
 
 struct trouble {

@@ -79,7 +79,10 @@ bool sfh_hostdevs_has(const struct sfh_agent *a, const struct sfh_bdf *bdf, char
 {
 	for (const struct sfh_hostdev_user *u = a->hostdev_users; u; u = u->next)
 		if (sfh_bdf_equal(&u->bdf, bdf)) {
-			(void)snprintf(why, 48, "in use by guest '%.28s'", u->name);
+			char name[29];
+
+			(void)sfh_strcpy(name, sizeof(name), u->name);
+			(void)snprintf(why, 48, "in use by guest '%s'", name);
 			return true;
 		}
 	return false;

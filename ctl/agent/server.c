@@ -41,8 +41,11 @@ static void send_all(struct sfh_client *c, const char *data, size_t n)
 	(void)!send(c->fd, data, n, MSG_NOSIGNAL | MSG_DONTWAIT);
 }
 
+/* NULL (jansson packs no text that is not UTF-8) is answered, too: somebody waits. */
 static void send_json(struct sfh_client *c, json_t *json)
 {
+	static const char no_json[] = "{\"ok\":false,\"error\":\"the agent's answer cannot be "
+				      "written as JSON\"}\n";
 	char *text = json_dumps(json, JSON_COMPACT);
 
 	if (text) {
@@ -51,6 +54,8 @@ static void send_json(struct sfh_client *c, json_t *json)
 		text[n] = '\n'; /* in the place of the terminator */
 		send_all(c, text, n + 1);
 		free(text);
+	} else {
+		send_all(c, no_json, sizeof(no_json) - 1);
 	}
 	json_decref(json);
 }
@@ -73,8 +78,11 @@ static void request_end(struct sfh_request *req)
 
 void sfh_reply_progress(struct sfh_request *req, const char *text)
 {
+	char line[256];
+
+	(void)sfh_strcpy(line, sizeof(line), text);
 	if (req->client)
-		send_json(req->client, json_pack("{s:s}", "progress", text));
+		send_json(req->client, json_pack("{s:s}", "progress", sfh_utf8_mend(line)));
 }
 
 void sfh_reply_ok(struct sfh_request *req, json_t *result)
@@ -98,7 +106,8 @@ void sfh_reply_error(struct sfh_request *req, const char *fmt, ...)
 	(void)vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
 	if (req->client)
-		send_json(req->client, json_pack("{s:b, s:s}", "ok", 0, "error", text));
+		send_json(req->client,
+			  json_pack("{s:b, s:s}", "ok", 0, "error", sfh_utf8_mend(text)));
 	request_end(req);
 }
 

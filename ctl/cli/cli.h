@@ -51,11 +51,13 @@ extern const size_t sfh_nverbs;
 
 /* Prints the sentence to stderr, or {"error": …} with --json; SFH_EXIT_FAILED. */
 SFH_PRINTF(2, 3) int sfh_cli_fail(const struct sfh_cli *cli, const char *fmt, ...);
-/* Prints a JSON object with the schema number in it; steals it. SFH_EXIT_OK. */
+/* Prints a JSON object with the schema number in it; steals it. SFH_EXIT_OK; NULL is an
+ * error, and printed as one. */
 int sfh_cli_print_json(json_t *object);
 
 /* Sends the request (stolen) to the agent, prints its progress, and hands the
- * final answer over. Returns an exit status; *ret only with SFH_EXIT_OK. */
+ * final answer over. Returns an exit status; *ret only with SFH_EXIT_OK. NULL: an argument
+ * that went into the request is not UTF-8. */
 int sfh_cli_call(const struct sfh_cli *cli, json_t *request, json_t **ret);
 /* Whether an agent answers, without a word about it. */
 bool sfh_cli_agent_alive(const struct sfh_cli *cli);

@@ -44,8 +44,11 @@ static int call(const struct sfh_cli *cli, json_t *request, json_t **ret, char *
 int sfh_cli_call(const struct sfh_cli *cli, json_t *request, json_t **ret)
 {
 	_cleanup_free_ char *warning = NULL;
-	int status = call(cli, request, ret, &warning);
+	int status;
 
+	if (!request)
+		return sfh_cli_fail(cli, "an argument is not UTF-8 text");
+	status = call(cli, request, ret, &warning);
 	if (warning && agreed(cli, warning)) {
 		(void)json_object_set_new(request, "yes", json_true());
 		free(TAKE_PTR(warning));

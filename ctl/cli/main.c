@@ -120,6 +120,7 @@ int sfh_cli_fail(const struct sfh_cli *cli, const char *fmt, ...)
 	va_start(ap, fmt);
 	(void)vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
+	(void)sfh_utf8_mend(text);
 	if (cli->json)
 		(void)sfh_cli_print_json(json_pack("{s:s}", "error", text));
 	else
@@ -129,11 +130,15 @@ int sfh_cli_fail(const struct sfh_cli *cli, const char *fmt, ...)
 
 int sfh_cli_print_json(json_t *object)
 {
+	int status = object ? SFH_EXIT_OK : SFH_EXIT_FAILED;
+
+	if (!object) /* some text for it was not UTF-8 */
+		object = json_pack("{s:s}", "error", "what is to be told cannot be written as JSON");
 	(void)json_object_set_new(object, "schema", json_integer(SFHYBRID_JSON_SCHEMA));
 	(void)json_dumpf(object, stdout, JSON_INDENT(2) | JSON_SORT_KEYS);
 	(void)putchar('\n');
 	json_decref(object);
-	return SFH_EXIT_OK;
+	return status;
 }
 
 int sfh_cli_version(struct sfh_cli *cli)

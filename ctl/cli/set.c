@@ -30,7 +30,10 @@ int sfh_cli_set(struct sfh_cli *cli)
 	int status;
 
 	for (int a = 1; a < cli->nargs; a++)
-		(void)json_array_append_new(words, json_string(cli->args[a]));
+		if (json_array_append_new(words, json_string(cli->args[a])) < 0) {
+			json_decref(words);
+			return sfh_cli_fail(cli, "'%s' is not UTF-8 text", cli->args[a]);
+		}
 	status = sfh_cli_call(cli, json_pack("{s:s, s:s, s:o}", "verb", "set", "network", cli->args[0],
 					     "changes", words),
 			      &answer);

@@ -124,4 +124,5 @@ void sfh_db_text(sqlite3_stmt *stmt, int c, char *buf, size_t n)
 	const char *text = (const char *)sqlite3_column_text(stmt, c);
 
 	(void)sfh_strcpy(buf, n, text ? text : "");
+	(void)sfh_utf8_mend(buf); /* an earlier agent may have cut it anywhere */
 }

@@ -36,6 +36,8 @@ void sfh_doctor_add(struct sfh_doctor *d, enum sfh_check_result result, const ch
 	va_start(ap, fmt);
 	(void)vsnprintf(c->found, sizeof(c->found), fmt, ap);
 	va_end(ap);
+	(void)sfh_utf8_mend(c->name);
+	(void)sfh_utf8_mend(c->found);
 }
 
 size_t sfh_doctor_count(const struct sfh_doctor *d, enum sfh_check_result result)

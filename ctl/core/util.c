@@ -18,6 +18,7 @@ int sfh_err(struct sfh_error *err, int code, const char *fmt, ...)
 	va_start(ap, fmt);
 	(void)vsnprintf(err->text, sizeof(err->text), fmt, ap);
 	va_end(ap);
+	(void)sfh_utf8_mend(err->text);
 	return code;
 }
 
@@ -35,6 +36,7 @@ int sfh_err_prefix(struct sfh_error *err, const char *fmt, ...)
 	va_end(ap);
 	n = strlen(err->text);
 	(void)snprintf(err->text + n, sizeof(err->text) - n, ": %s", old);
+	(void)sfh_utf8_mend(err->text);
 	return err->code;
 }
 
@@ -144,6 +146,42 @@ uint64_t sfh_wall_ms(void)
 	return clock_ns(CLOCK_REALTIME) / 1000000;
 }
 
+/* How many bytes the character at p has; 0: none begins there, -1: the text ends in it. */
+static int utf8_char(const unsigned char *p)
+{
+	int n = *p < 0x80 ? 1 : *p < 0xc2 ? 0 : *p < 0xe0 ? 2 : *p < 0xf0 ? 3 : *p < 0xf5 ? 4 : 0;
+	/* What has a shorter form, surrogates, and what is beyond U+10FFFF. */
+	unsigned char least = *p == 0xe0 ? 0xa0 : *p == 0xf0 ? 0x90 : 0x80;
+	unsigned char most = *p == 0xed ? 0x9f : *p == 0xf4 ? 0x8f : 0xbf;
+
+	for (int i = 1; i < n; i++) {
+		if (!p[i])
+			return -1;
+		if (p[i] < least || p[i] > most)
+			return 0;
+		least = 0x80;
+		most = 0xbf;
+	}
+	return n;
+}
+
+char *sfh_utf8_mend(char *text)
+{
+	unsigned char *p = (unsigned char *)text;
+
+	while (*p) {
+		int n = utf8_char(p);
+
+		if (n < 0)
+			*p = '\0';
+		else if (n == 0)
+			*p++ = '?';
+		else
+			p += n;
+	}
+	return text;
+}
+
 int sfh_strcpy(char *dst, size_t n, const char *src)
 {
 	size_t len = strlen(src);
@@ -151,6 +189,7 @@ int sfh_strcpy(char *dst, size_t n, const char *src)
 	if (len >= n) {
 		memcpy(dst, src, n - 1);
 		dst[n - 1] = '\0';
+		(void)sfh_utf8_mend(dst);
 		return -ENAMETOOLONG;
 	}
 	memcpy(dst, src, len + 1);

@@ -58,6 +58,7 @@ static void report(struct checker *c, struct sfh_finding *f, const char *fmt, ..
 	va_start(ap, fmt);
 	(void)vsnprintf(f->text, sizeof(f->text), fmt, ap);
 	va_end(ap);
+	(void)sfh_utf8_mend(f->text);
 	c->result = c->cb(c->ctx, f);
 }
 

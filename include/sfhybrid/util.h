@@ -96,7 +96,12 @@ char *sfh_bdf_format(const struct sfh_bdf *bdf, char *buf);
 uint64_t sfh_now_ns(void);  /* CLOCK_MONOTONIC: deadlines, durations */
 uint64_t sfh_wall_ms(void); /* CLOCK_REALTIME: what history shows */
 
-/* Copies src into dst (size n, always terminated); -ENAMETOOLONG if cut. */
+/* --- text ---------------------------------------------------------------------*/
+/* Copies src into dst (size n, always terminated); -ENAMETOOLONG if cut, which it is
+ * between two characters. */
 int sfh_strcpy(char *dst, size_t n, const char *src);
+/* Makes UTF-8 of any bytes, in place, for JSON has no room for others: a character that is
+ * cut off at the end goes, each byte that is of none becomes a '?'. Returns text. */
+char *sfh_utf8_mend(char *text);
 
 #endif

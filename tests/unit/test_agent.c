@@ -265,3 +265,60 @@ Test(agent, set_keeps_the_uuid_whatever_a_comment_says)
 	cr_assert_eq(then->policy, SFH_NET_POLICY_NEVER);
 	cr_assert_str_eq(then->uuid, first->uuid);
 }
+
+/* --- texts that are cut ----------------------------------------------------------------------- */
+
+/* n times a character of two bytes. */
+static const char *umlauts(char *buf, size_t n)
+{
+	buf[0] = '\0';
+	for (size_t i = 0; i < n; i++)
+		(void)strcat(buf, "\u00e4");
+	return buf;
+}
+
+Test(agent, an_error_that_is_cut_within_a_character_is_answered)
+{
+	char verb[1024];
+	json_t *answer = answer_to(json_pack("{s:s}", "verb", umlauts(verb, 400)));
+
+	cr_assert_not(flag(answer, "ok"));
+	cr_assert(strstr(error_of(answer), "does not know the verb"));
+	json_decref(answer);
+}
+
+Test(agent, down_names_guests_whose_list_is_cut_within_a_character)
+{
+	static struct sfh_agent_network net;
+	static struct sfh_pair pairs[3];
+	json_t *answer;
+
+	cr_assert_eq(sfh_netdef_parse(NETWORK("n", ""), strlen(NETWORK("n", "")), &net.def, NULL), 0);
+	A.networks = &net;
+	for (size_t i = 0; i < SFH_ARRAY_SIZE(pairs); i++) {
+		(void)strcpy(pairs[i].network, "n");
+		(void)umlauts(pairs[i].domain_name, 100);
+		pairs[i].next = A.engine.pairs;
+		A.engine.pairs = &pairs[i];
+	}
+	answer = answer_to(json_pack("{s:s, s:s, s:b}", "verb", "down", "network", "n", "yes", 1));
+	cr_assert_not(flag(answer, "ok"));
+	cr_assert(strstr(error_of(answer), "guests run on 'n': \u00e4\u00e4"));
+	cr_assert(strstr(error_of(answer), "\u00e4; shut them down"), "%s", error_of(answer));
+	A.engine.pairs = NULL;
+	json_decref(answer);
+}
+
+Test(agent, what_is_no_json_is_answered_all_the_same)
+{
+	int fd = say(json_pack("{s:s, s:s}", "verb", "define", "xml", NETWORK("n", "")));
+	json_t *answer;
+
+	while (!A.requests)
+		cr_assert_geq(sd_event_run(A.loop, UINT64_MAX), 0);
+	sfh_reply_confirm(A.requests, "\xff"); /* instead of the worker, which is not heard any more */
+	answer = hear(fd);
+	cr_assert_not(flag(answer, "ok"));
+	cr_assert(strstr(error_of(answer), "JSON"), "%s", error_of(answer));
+	json_decref(answer);
+}

@@ -308,6 +308,38 @@ Test(cli, errors_are_json_with_json)
 	}
 }
 
+#define NO_UTF8 "bl\xfc" "e" /* Latin-1 */
+
+/* As JSON and in words alike: one error, and why. */
+static void refuses_no_utf8(const char *verb, const char *arg, const char *more, const char *why)
+{
+	const struct result *r = run("--json", verb, arg, more);
+	json_t *o = json_loads(r->out, 0, NULL);
+
+	cr_expect_eq(r->status, 1, "%s", verb);
+	cr_assert(o, "%s: not JSON: %s", verb, r->out);
+	cr_expect(strstr(json_string_value(json_object_get(o, "error")) ?: "", why), "%s: %s", verb,
+		  r->out);
+	json_decref(o);
+	r = run(verb, arg, more);
+	cr_expect_eq(r->status, 1, "%s", verb);
+	one_sentence(r);
+	cr_expect(strstr(r->err, why), "%s: %s", verb, r->err);
+}
+
+Test(cli, arguments_that_are_not_utf8)
+{
+	static const char *const writes[] = { "undefine", "up", "down", "accelerate", "standby" };
+
+	for (size_t i = 0; i < SFH_ARRAY_SIZE(writes); i++)
+		refuses_no_utf8(writes[i], NO_UTF8, NULL, "not UTF-8");
+	refuses_no_utf8("migrate", NO_UTF8, "qemu+ssh://there/system", "not UTF-8");
+	refuses_no_utf8("set", "blue", "policy=" NO_UTF8, "not UTF-8");
+	refuses_no_utf8("set", NO_UTF8, "policy=never", "not UTF-8");
+	refuses_no_utf8("define", "/nonexistent" NO_UTF8, NULL, "cannot read '/nonexistentbl?e'");
+	refuses_no_utf8("status", NO_UTF8, NULL, "no hybrid network 'bl?e' is up");
+}
+
 Test(cli, files_that_are_no_network)
 {
 	const struct result *r = run("define", "/nonexistent.xml");
@@ -489,6 +521,25 @@ Test(cli, history_of_none_and_of_one)
 	json_decref(o);
 	cr_assert(strstr(run("history", "web")->out, "to-vf"));
 	cr_assert_null(strstr(run("history", "other")->out, "to-vf"));
+	sfh_history_close(&h);
+}
+
+/* An agent that cut a text within a character must not take the row with it. */
+Test(cli, history_of_what_is_not_utf8)
+{
+	struct sfh_switch sw = { .domain = GUEST, .domain_name = "web", .network = "blue",
+				 .mac = mac_a, .cause = "start", .error = "no m\xfc" "re \xc3" };
+	struct sfh_history *h = NULL;
+	json_t *o, *row;
+
+	cr_assert_eq(sfh_history_open("/var/lib/sfhybrid/" SFH_HISTORY_NAME, true, &h, NULL), 0);
+	cr_assert_eq(sfh_history_add(h, &sw, NULL, NULL), 0);
+	o = json_loads(run("--json", "history")->out, 0, NULL);
+	cr_assert_eq(json_array_size(json_object_get(o, "switches")), 1);
+	row = json_array_get(json_object_get(o, "switches"), 0);
+	cr_assert_str_eq(json_string_value(json_object_get(row, "error")), "no m?re ");
+	json_decref(o);
+	cr_assert(strstr(run("history")->out, "no m?re"));
 	sfh_history_close(&h);
 }
 

@@ -132,6 +132,53 @@ Test(util, strcpy_says_when_it_cuts)
 	cr_assert_eq(s.guard, 'G');
 }
 
+Test(util, texts_are_cut_between_characters)
+{
+	struct sfh_error err = { 0 };
+	char longer[2 * sizeof(err.text)] = "", buf[4];
+
+	while (strlen(longer) < sizeof(longer) - 3)
+		(void)strcat(longer, "\u00e4");
+	(void)sfh_err(&err, -EIO, "%s", longer);
+	cr_assert_eq(strlen(err.text), sizeof(err.text) - 2, "not half of the last one");
+	(void)sfh_err_prefix(&err, "it");
+	cr_assert_eq(strlen(err.text), sizeof(err.text) - 2);
+	(void)sfh_err_prefix(&err, "now");
+	cr_assert_eq(strlen(err.text), sizeof(err.text) - 1, "the last one fits");
+	cr_assert_eq(sfh_strcpy(buf, sizeof(buf), "ab\u00e4"), -ENAMETOOLONG);
+	cr_assert_str_eq(buf, "ab");
+	cr_assert_eq(sfh_strcpy(buf, sizeof(buf), "a\u00e4\u00e4"), -ENAMETOOLONG);
+	cr_assert_str_eq(buf, "a\u00e4");
+	cr_assert_eq(sfh_strcpy(buf, sizeof(buf), "\U0001f600"), -ENAMETOOLONG);
+	cr_assert_str_eq(buf, "");
+}
+
+Test(util, utf8_mend)
+{
+	static const char *const cases[][2] = {
+		{ "", "" },
+		{ "plain", "plain" },
+		{ "\u00e4\u20ac\U0001f600\U0010ffff", "\u00e4\u20ac\U0001f600\U0010ffff" },
+		{ "a\xff" "b\x80", "a?b?" },
+		{ "\xe4hnlich", "?hnlich" },	  /* Latin-1 */
+		{ "end\xc3", "end" },		  /* cut off */
+		{ "end\xf0\x9f\x98", "end" },
+		{ "\xc0\xaf", "??" },		  /* longer than it need be */
+		{ "\xe0\x9f\xbf", "???" },
+		{ "\xed\xa0\x80", "???" },	  /* a surrogate */
+		{ "\xf4\x90\x80\x80", "????" }, /* beyond the last */
+		{ "\xf5\x80\x80\x80", "????" },
+	};
+
+	for (size_t i = 0; i < SFH_ARRAY_SIZE(cases); i++) {
+		char buf[32];
+
+		(void)strcpy(buf, cases[i][0]);
+		cr_expect_eq(sfh_utf8_mend(buf), buf);
+		cr_expect_str_eq(buf, cases[i][1], "case %zu", i);
+	}
+}
+
 Test(util, take_hands_over)
 {
 	_cleanup_free_ char *text = strdup("mine");
