@@ -64,6 +64,7 @@ static void watch_for_interrupt(const struct sfh_cli *cli)
 {
 	struct sigaction pass = { .sa_handler = pass_on, .sa_flags = SA_RESTART | (int)SA_RESETHAND };
 	struct sigaction note = { .sa_handler = note_interrupt };
+	struct sfh_cli in_words = *cli; /* the one object on stdout is the migration's */
 	json_t *answer = NULL;
 	sigset_t usr1, before;
 
@@ -83,7 +84,8 @@ static void watch_for_interrupt(const struct sfh_cli *cli)
 	while (!interrupted)
 		(void)sigsuspend(&before);
 	(void)fprintf(stderr, "cancelling; once more, and the migration goes on without this command\n");
-	_exit(sfh_cli_call(cli, json_pack("{s:s, s:s}", "verb", "migrate-cancel", "domain",
+	in_words.json = false;
+	_exit(sfh_cli_call(&in_words, json_pack("{s:s, s:s}", "verb", "migrate-cancel", "domain",
 					  cli->args[0]), &answer));
 }
 

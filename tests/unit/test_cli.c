@@ -6,6 +6,7 @@
 #include <jansson.h>
 #include <pthread.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
@@ -748,4 +749,80 @@ Test(cli, progress_is_no_part_of_the_json)
 	cr_assert(json_is_true(json_object_get(o, "up")), "%s", r->out);
 	json_decref(o);
 	json_decref(agent_end(&a));
+}
+
+/* --- Ctrl-C -------------------------------------------------------------------------------------- */
+
+/* The next client of the agent's socket, and its request. */
+static int next_client(int listener, char request[1024])
+{
+	int fd = accept(listener, NULL, NULL);
+	size_t used = 0;
+	ssize_t n;
+
+	cr_assert_geq(fd, 0);
+	request[0] = '\0';
+	while (!strchr(request, '\n') && (n = read(fd, request + used, 1023 - used)) > 0) {
+		used += (size_t)n;
+		request[used] = '\0';
+	}
+	return fd;
+}
+
+static void answer(int fd, const char *text)
+{
+	cr_assert_eq(write(fd, text, strlen(text)), (ssize_t)strlen(text));
+}
+
+/* At a terminal what is printed is out at once, also that of a process that ends without
+ * flushing anything. */
+Test(cli, a_cancel_that_fails_is_no_part_of_the_json)
+{
+	struct sockaddr_un addr = { .sun_family = AF_UNIX,
+				    .sun_path = "/run/sfhybrid/" SFH_SOCKET_NAME };
+	int listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), migrate, cancel, status;
+	int terminal = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
+	static char request[1024], out[8192], err[4096];
+	FILE *errors = tmpfile();
+	size_t used = 0;
+	ssize_t n;
+	json_t *o;
+	pid_t pid;
+
+	cr_assert(terminal >= 0 && grantpt(terminal) == 0 && unlockpt(terminal) == 0);
+	cr_assert_eq(bind(listener, (struct sockaddr *)&addr, sizeof(addr)), 0);
+	cr_assert_eq(listen(listener, 4), 0);
+	pid = fork();
+	cr_assert_geq(pid, 0);
+	if (pid == 0) {
+		static const char *const argv[] = { "sfhybrid-ctl", "--json", "migrate", "web",
+						    "qemu+ssh://there/system", NULL };
+
+		(void)dup2(open(ptsname(terminal), O_RDWR | O_NOCTTY), 1);
+		(void)dup2(fileno(errors), 2);
+		(void)fexecve(binary, (char *const *)argv, environ);
+		_exit(99);
+	}
+	migrate = next_client(listener, request);
+	cr_assert(strstr(request, "\"migrate\""), "%s", request);
+	cr_assert_eq(kill(pid, SIGINT), 0);
+	cancel = next_client(listener, request);
+	cr_assert(strstr(request, "\"migrate-cancel\""), "%s", request);
+	answer(cancel, "{\"ok\":false,\"error\":\"it is over already\"}\n");
+	cr_assert_eq(read(cancel, request, 1), 0, "it has said so");
+	answer(migrate, "{\"ok\":true,\"migrated\":true}\n");
+	cr_assert_eq(waitpid(pid, &status, 0), pid);
+	cr_assert(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+	while (used < sizeof(out) - 1 && (n = read(terminal, out + used, sizeof(out) - 1 - used)) > 0)
+		used += (size_t)n;
+	slurp(errors, err, sizeof(err));
+	o = json_loads(out, 0, NULL);
+	cr_assert(o, "not one object: %s", out);
+	cr_assert(json_is_true(json_object_get(o, "migrated")));
+	cr_assert(strstr(err, "sfhybrid-ctl: it is over already"), "%s", err);
+	json_decref(o);
+	(void)close(migrate);
+	(void)close(cancel);
+	(void)close(listener);
+	(void)close(terminal);
 }

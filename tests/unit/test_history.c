@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "ctl/core/history.h"
 
+#include <glob.h>
 #include <sqlite3.h>
 #include <stdio.h>
 #include <string.h>
@@ -288,4 +289,68 @@ Test(history, schema_1_is_upgraded)
 	cr_assert_eq(sfh_history_rows(h, NULL, 1, note_meter, NULL), 0);
 	cr_assert_str_eq(last_meter, "");
 	cr_assert_eq(sfh_history_add(h, &sw, NULL, NULL), 0);
+}
+
+/* --- what docs/json.md says of it ----------------------------------------------------------- */
+
+#define TOP SFH_TEST_DATA "/../../../"
+
+/* Each literal of the line that is one word, or several with hyphens. */
+static unsigned look_up_words(const char *line, const char *doc, const char *file)
+{
+	unsigned n = 0;
+
+	for (const char *p = line; (p = strchr(p, '"')); ) {
+		size_t len = strspn(++p, "abcdefghijklmnopqrstuvwxyz-");
+		char word[64];
+
+		if (len && p[len] == '"') {
+			(void)snprintf(word, sizeof(word), "`%.*s`", (int)len, p);
+			cr_expect(strstr(doc, word), "docs/json.md does not name %s (%s)", word, file);
+			n++;
+		}
+		p = strchr(p, '"');
+		if (!p)
+			break;
+		p++;
+	}
+	return n;
+}
+
+static bool is_of_a_switch(const char *line)
+{
+	static const char *const calls[] = {
+		"sfh_pair_unplug(", "sfh_pair_switch_begin(", "sfh_pair_switch_step(",
+		"next_cause, sizeof", "SFH_EV_CONSIDER,", "SFH_EV_HOLD,", "SFH_EV_LEAVE,",
+	};
+
+	for (size_t i = 0; i < SFH_ARRAY_SIZE(calls); i++)
+		if (strstr(line, calls[i]))
+			return true;
+	return false;
+}
+
+Test(history_docs, every_cause_and_every_step_is_named)
+{
+	static char doc[1 << 16];
+	FILE *f = fopen(TOP "docs/json.md", "re");
+	unsigned n = 0;
+	glob_t files;
+	char line[512];
+
+	cr_assert(f, "no " TOP "docs/json.md");
+	doc[fread(doc, 1, sizeof(doc) - 1, f)] = '\0';
+	(void)fclose(f);
+	cr_assert_eq(glob(TOP "ctl/engine/*.c", 0, NULL, &files), 0);
+	for (size_t i = 0; i < files.gl_pathc; i++) {
+		f = fopen(files.gl_pathv[i], "re");
+		cr_assert(f);
+		while (fgets(line, sizeof(line), f))
+			if (is_of_a_switch(line))
+				n += look_up_words(line, doc, files.gl_pathv[i]);
+		(void)fclose(f);
+	}
+	globfree(&files);
+	cr_assert_gt(n, 25, "the calls have other names now");
+	cr_expect(strstr(doc, "`port-profile`"), "a reason's name that is a cause");
 }
