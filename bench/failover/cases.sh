@@ -8,11 +8,16 @@
 # shellcheck shell=bash disable=SC2317 # called by name
 
 CASES=(teaming detach-attach bridge macvtap sfhybrid sfhybrid-virsh)
+# Parts of a migration by themselves, for the question whose a gap is: only where asked for.
+PARTS=(stopped reborn)
 VIRSH_MIGRATE=(virsh -q migrate --live --persistent --undefinesource)
 
 dom_of() { printf 'fo-%s\n' "$1"; }
 
-has_vf() { [[ $1 != bridge && $1 != macvtap ]]; }
+has_vf() { [[ " teaming detach-attach sfhybrid sfhybrid-virsh " == *" $1 "* ]]; }
+
+# where_to CASE FROM: the host on which it is afterwards.
+where_to() { [[ " ${PARTS[*]} " == *" $1 "* ]] && echo "$2" || other "$2"; }
 
 VCPUS=1 # of each guest
 
@@ -87,6 +92,15 @@ bridge_define() { guest "$(dom_of bridge)" floor-net "" ""; }
 bridge_move() { on "$1" "${VIRSH_MIGRATE[@]}" "$(dom_of bridge)" "$(uri_of "$2")"; }
 macvtap_define() { guest "$(dom_of macvtap)" macvtap-net "" ""; }
 macvtap_move() { on "$1" "${VIRSH_MIGRATE[@]}" "$(dom_of macvtap)" "$(uri_of "$2")"; }
+
+# --- the guest's pause without a move, and a new QEMU on the same host ---------------------
+
+stopped_define() { guest "$(dom_of stopped)" floor-net "" ""; }
+# shellcheck disable=SC2016 # for the host's shell
+stopped_move() { on "$1" sh -ec 'virsh -q suspend "$1"; sleep 0.3; virsh -q resume "$1"' - "$(dom_of stopped)"; }
+reborn_define() { guest "$(dom_of reborn)" floor-net "" ""; }
+# shellcheck disable=SC2016 # for the host's shell
+reborn_move() { on "$1" sh -ec 'virsh -q save "$1" /var/tmp/reborn; virsh -q restore /var/tmp/reborn; rm /var/tmp/reborn' - "$(dom_of reborn)"; }
 
 # --- sfhybrid ------------------------------------------------------------------------------
 

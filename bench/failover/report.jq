@@ -11,7 +11,7 @@ def summary: {rounds: length,
 	lost_tx: both(.lost_tx), lost_rx: both(.lost_rx), tcp_stall_ms: both(.tcp_stall_ms),
 	dup: (map(.dup) | add), reorder: (map(.reorder) | add)};
 def ratio($a; $b): if $a and $b and $b > 0 then ($a / $b * 10000 | round / 10000) else null end;
-["teaming", "detach-attach", "bridge", "macvtap", "sfhybrid", "sfhybrid-virsh", "to-vf", "to-standby"] as $order |
+["teaming", "detach-attach", "bridge", "macvtap", "sfhybrid", "sfhybrid-virsh", "to-vf", "to-standby", "stopped", "reborn"] as $order |
 . as $all | $run[0] as $run |
 [$order[] as $name | ($all | map(select(.case == $name)) | sort_by(.round)) as $rounds |
 	($run.unavailable[$name] // null) as $why |

@@ -110,7 +110,7 @@ failed() { FAILED=$*; prober_stop; return 1; }
 
 measure_round() { # CASE ROUND BOOT: 1 and FAILED: why not
 	local case=$1 round=$2 from=${AT[$1]} to dom dir begin end before after
-	to=$(other "$from")
+	to=$(where_to "$case" "$from")
 	dom=$(dom_of "$case")
 	dir=$OUT/$case-$round
 	rm -rf "$dir"

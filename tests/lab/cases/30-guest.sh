@@ -158,7 +158,7 @@ two_guests() {
 }
 
 # The newer guest is on its standby leg already: it has moved before the other was asked.
-declare_case down_forced_mixed guest "down --force with one guest on each leg: both are reachable, after up both are accelerated" within=330
+declare_case down_forced_mixed guest "down --force with one guest on each leg: both are reachable, after up both are accelerated" more within=330
 down_forced_mixed() {
 	local mac ip
 	mac=$(lab guest-mac birch)
