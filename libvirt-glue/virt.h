@@ -90,8 +90,6 @@ int sfh_virt_plug(struct sfh_virt *v, const char *uuid, const char *device_xml,
 /* Asks the guest to let go of the device; its end comes as an event. */
 int sfh_virt_unplug(struct sfh_virt *v, const char *uuid, const char *alias,
 		    struct sfh_error *err);
-/* Whether its CPUs run: not those of a guest that is paused, or that is being copied to here. */
-int sfh_virt_is_running(struct sfh_virt *v, const char *uuid, bool *ret, struct sfh_error *err);
 /* Whether libvirt migrates, saves, dumps or snapshots it right now. */
 int sfh_virt_is_leaving(struct sfh_virt *v, const char *uuid, bool *ret, struct sfh_error *err);
 /* Ends the migration, save or dump that libvirt runs for it. */

@@ -123,19 +123,6 @@ int sfh_virt_is_leaving(struct sfh_virt *v, const char *uuid, bool *ret, struct 
 	return 0;
 }
 
-int sfh_virt_is_running(struct sfh_virt *v, const char *uuid, bool *ret, struct sfh_error *err)
-{
-	_cleanup_dom_ dom = sfh_virt_find_domain(v, uuid, err);
-	int state = VIR_DOMAIN_NOSTATE;
-
-	if (!dom)
-		return -ENOENT;
-	if (virDomainGetState(dom, &state, NULL, 0) < 0)
-		return sfh_virt_fail(err, "libvirt does not tell whether the domain runs");
-	*ret = state == VIR_DOMAIN_RUNNING;
-	return 0;
-}
-
 int sfh_virt_abort(struct sfh_virt *v, const char *uuid, struct sfh_error *err)
 {
 	_cleanup_dom_ dom = sfh_virt_find_domain(v, uuid, err);

@@ -15,7 +15,7 @@ struct yield_job {
 	struct sfh_agent *a;
 	char uuid[SFH_UUID_STRLEN];
 	enum what what;
-	bool paused_by_user, let_run, leaving, running;
+	bool paused_by_user, let_run, leaving;
 	struct sfh_error err;
 };
 
@@ -62,9 +62,9 @@ static void run(struct sfh_job *job)
 		(void)sfh_virt_let_run(v, j->uuid, &j->let_run, &j->paused_by_user, &j->err);
 	else if (j->what == STAND_STILL)
 		(void)sfh_virt_stand_still(v, j->uuid, &j->err);
-	else if (j->what == ASK && sfh_virt_is_running(v, j->uuid, &j->running, &j->err) == 0)
+	else if (j->what == ASK)
 		(void)sfh_virt_is_leaving(v, j->uuid, &j->leaving, &j->err);
-	else if (j->what == REPLUG)
+	else
 		(void)sfh_virt_replug(v, j->uuid, &j->err);
 	sfh_agent_virt_put(j->a);
 }
@@ -75,18 +75,6 @@ static const char *name_of(const struct sfh_agent *a, const char *uuid)
 		if (strcmp(p->domain, uuid) == 0)
 			return p->domain_name;
 	return uuid;
-}
-
-/* A guest that was still being copied to here when it was taken over; it may have resumed
- * before anybody listened, and need not have said a word since. */
-static void runs(struct sfh_agent *a, const char *uuid)
-{
-	for (struct sfh_pair *p = a->engine.pairs, *next; p; p = next) {
-		next = p->next;
-		if (strcmp(p->domain, uuid) == 0 && p->state == SFH_PAIR_STANDBY && !p->running)
-			sfh_pair_dispatch(&a->engine, p, SFH_EV_RESUMED, NULL);
-	}
-	sfh_agent_rearm(a);
 }
 
 static void done(struct sfh_job *job)
@@ -101,8 +89,6 @@ static void done(struct sfh_job *job)
 		sfh_engine_guest_event(&j->a->engine, j->uuid, SFH_EV_STAYS, j->err.text);
 		sfh_agent_rearm(j->a);
 	}
-	if (j->running)
-		runs(j->a, j->uuid);
 	if (j->leaving) { /* what the last agent heard */
 		sfh_engine_guest_event(&j->a->engine, j->uuid, SFH_EV_DEPART, NULL);
 		sfh_engine_guest_event(&j->a->engine, j->uuid, SFH_EV_YIELD, NULL);

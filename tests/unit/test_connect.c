@@ -85,29 +85,3 @@ Test(connect, half_a_list_of_guests_costs_nobody_a_lease)
 	fake_agent_turn(fa, 2, 5000);
 	cr_assert_eq(fake_leases(fa->f), 0, "now it is known that nobody has it");
 }
-
-/* Taken over while it was being copied to here, it has resumed before anybody listened, and
- * says nothing. */
-Test(connect, a_guest_that_resumed_unheard_is_asked_for)
-{
-	struct sfh_guest_nic nic = fake_nic(&mac_a);
-	struct sfh_guest_desc g = fake_guest(GUEST, &nic, 1);
-	virConnectPtr conn = virConnectOpen("test:///default");
-	struct sfh_pair *p;
-
-	cr_assert(conn);
-	fake_agent_domain(conn, "arrived", GUEST);
-	fa->f->first_frame = false;
-	cr_assert_eq(sfh_engine_guest_arriving(&fa->f->e, &g, NULL), 0);
-	fake_restart(fa->f);
-	sfh_engine_guest_running(&fa->f->e, &g, true);
-	fa->a.engine = fa->f->e;
-	p = sfh_engine_pair(&fa->a.engine, GUEST, &mac_a);
-	cr_assert_not(p->running);
-	sfh_agent_connect(&fa->a);
-	fake_agent_turn(fa, 1, 5000);
-	for (int i = 0; i < 500 && !p->running; i++)
-		(void)sd_event_run(fa->a.loop, 10000);
-	cr_assert(p->running);
-	(void)virConnectClose(conn);
-}
