@@ -241,8 +241,6 @@ void sfh_engine_negotiated(struct sfh_engine *e, const char *uuid, const struct 
 
 void sfh_act_first_frame(struct sfh_engine *e, struct sfh_pair *p, const char *why)
 {
-	p->running = true;
-	sfh_pair_filter(e, p, true);
 	sfh_pair_ask_negotiated(e, p);
 	sfh_act_consider(e, p, why);
 }
@@ -250,7 +248,6 @@ void sfh_act_first_frame(struct sfh_engine *e, struct sfh_pair *p, const char *w
 void sfh_act_resumed(struct sfh_engine *e, struct sfh_pair *p, const char *why)
 {
 	p->running = true;
-	sfh_pair_filter(e, p, true);
 	sfh_act_consider(e, p, why);
 }
 

@@ -11,7 +11,7 @@ struct remembered {
 	const struct sfh_guest_nic *nic;
 	bool lease_found;
 	struct sfh_lease lease;
-	bool negotiated, held, arriving, landing;
+	bool negotiated, held, arrived;
 };
 
 static int recall_lease(void *ctx, const struct sfh_lease *lease)
@@ -37,8 +37,8 @@ static int recall_pair(void *ctx, const struct sfh_ledger_pair *row)
 	if (strcmp(row->domain, r->pair->domain) == 0 && sfh_mac_equal(&row->mac, &r->pair->mac)) {
 		r->negotiated = row->negotiated;
 		r->held = row->held;
-		r->arriving = strcmp(row->state, sfh_pair_state_name(SFH_PAIR_ARRIVING)) == 0;
-		r->landing = strcmp(row->state, sfh_pair_state_name(SFH_PAIR_LANDING)) == 0;
+		r->arrived = strcmp(row->state, sfh_pair_state_name(SFH_PAIR_ARRIVING)) == 0 ||
+			     strcmp(row->state, sfh_pair_state_name(SFH_PAIR_LANDING)) == 0;
 	}
 	return 0;
 }
@@ -48,7 +48,6 @@ void sfh_guest_take_over(struct sfh_engine *e, struct sfh_pair *p, const struct 
 {
 	struct remembered known = { .pair = p, .nic = nic };
 	struct sfh_vf_config now = { .vlan = 0 };
-	struct sfh_pair_seen seen = { 0 };
 	struct sfh_error err = { 0 };
 	int r;
 
@@ -63,14 +62,6 @@ void sfh_guest_take_over(struct sfh_engine *e, struct sfh_pair *p, const struct 
 		p->lease = known.lease;
 		p->has_lease = true;
 	}
-	/* It is being copied to here still: its frames from the wire are those of its run at the
-	 * source, and what it was promised stays. RESUMED or its first frame says that it came. */
-	if (known.arriving && !nic->has_vf &&
-	    e->kernel->seen(e->kernel_ctx, p, &seen) == 0 && !seen.first_frame) {
-		p->state = SFH_PAIR_STANDBY;
-		p->running = false;
-		return;
-	}
 	if (!nic->has_vf) {
 		sfh_pool_release(e, p);
 		p->state = SFH_PAIR_STANDBY;
@@ -79,7 +70,7 @@ void sfh_guest_take_over(struct sfh_engine *e, struct sfh_pair *p, const struct 
 		sfh_pair_filter(e, p, true);
 		return;
 	}
-	if (known.arriving || known.landing) { /* and the last agent ended then: QEMU may have no VF */
+	if (known.arrived) { /* and the last agent ended then: QEMU may have no VF */
 		p->landing = nic->vf;
 		p->carried = true;
 		p->state = SFH_PAIR_LANDING; /* whoever called considers next */

@@ -63,50 +63,6 @@ Test(takeover, taken_over_with_a_vf_that_only_stands_in_the_xml)
 	cr_assert_eq(fake_leases(f), 1);
 }
 
-/* libvirt has it, paused: it runs at the source, and is heard there. */
-Test(takeover, taken_over_while_it_is_copied_to_here)
-{
-	struct sfh_guest_nic nic = fake_nic(&mac_a);
-	struct sfh_guest_desc g = fake_guest(GUEST, &nic, 1);
-	struct sfh_pair *p;
-
-	f->first_frame = false;
-	cr_assert_eq(sfh_engine_guest_arriving(&f->e, &g, NULL), 0);
-	sfh_engine_guest_devices(&f->e, &g);
-	fake_event(f, SFH_EV_NEGOTIATED);
-	fake_restart(f);
-	p = found(false, 0);
-	cr_assert_eq(sfh_engine_sweep(&f->e), 0);
-	assert_reason(p, PAUSED);
-	cr_assert_not(fake_armed(f, p), "what its run at the source sends would be dropped");
-	cr_assert_eq(f->nfiltered, 0);
-	cr_assert_eq(fake_leases(f), 1, "what it was promised");
-	f->first_frame = true;
-	fake_event(f, SFH_EV_RESUMED);
-	cr_assert_eq(f->nfiltered, 1);
-	assert_state(p, PLUGGING);
-	cr_assert_eq(fake_leases(f), 1);
-}
-
-/* … or it came while no agent ran, and nobody says so any more. */
-Test(takeover, who_came_unheard_is_known_by_its_first_frame)
-{
-	struct sfh_guest_nic nic = fake_nic(&mac_a);
-	struct sfh_guest_desc g = fake_guest(GUEST, &nic, 1);
-	struct sfh_pair *p;
-
-	f->first_frame = false;
-	cr_assert_eq(sfh_engine_guest_arriving(&f->e, &g, NULL), 0);
-	fake_restart(f);
-	p = found(false, 0);
-	assert_reason(p, PAUSED);
-	f->first_frame = true;
-	fake_first_frame(f, p);
-	cr_assert_eq(f->nfiltered, 1);
-	fake_event(f, SFH_EV_NEGOTIATED);
-	assert_state(p, PLUGGING);
-}
-
 Test(takeover, taken_over_while_it_was_proving)
 {
 	struct sfh_pair *p;

@@ -156,8 +156,7 @@ static void check_pair(struct world *w, struct rows *rows, const struct sfh_pair
 	    (!entry || (!entry->armed && !entry->on_first_frame)))
 		world_wrong("in standby, and its entry is %s",
 		      entry ? "neither armed nor waiting" : "missing");
-	/* One that was not heard yet is perhaps still at the source. */
-	if (p->filtered != (p->state == SFH_PAIR_STANDBY && p->running) &&
+	if (p->filtered != (p->state == SFH_PAIR_STANDBY) &&
 	    (p->state == SFH_PAIR_STANDBY || p->state == SFH_PAIR_VF))
 		world_wrong("in %s, and %s the PF's filter", state, p->filtered ? "in" : "not in");
 	for (size_t i = 0; i < p->rx.n; i++) {
