@@ -364,13 +364,29 @@ int take_events(struct sfh_steer *s, struct sfh_event *last)
 	return n;
 }
 
+uint32_t pf_make(void)
+{
+	sh("ip link add pf0 type veth peer name wire0 && ip link set wire0 up && ip link set pf0 up");
+	return ifindex_of("pf0");
+}
+
+void pf_attach(struct sfh_steer *s, uint32_t pf, bool xdp, struct sfh_steer_pf_info *ret)
+{
+	struct sfh_steer_pf_info info = {};
+	struct sfh_error err = {};
+
+	cr_assert_eq(sfh_steer_pf_attach(s, pf, xdp, &info, &err), 0, "%s", err.text);
+	cr_assert_eq(info.xdp != SFH_XDP_NONE, xdp, "%s", info.xdp_why);
+	if (ret)
+		*ret = info;
+}
+
 void leg_make(struct leg *leg, const struct leg_kind *kind)
 {
 	struct sfh_error err = {};
 
 	sandbox_enter();
-	sh("ip link add pf0 type veth peer name wire0 && ip link set wire0 up && ip link set pf0 up");
-	leg->pf = ifindex_of("pf0");
+	leg->pf = pf_make();
 	leg->wire = packet_open(ifindex_of("wire0"));
 	leg->s = steer_open();
 	leg->key = mk_key(leg->pf, MAC_GUEST, kind->vlan);
@@ -383,7 +399,7 @@ void leg_make(struct leg *leg, const struct leg_kind *kind)
 		leg->guest = macvtap_make("standby0", "pf0", MAC_GUEST);
 	}
 	leg->standby = ifindex_of("standby0");
-	cr_assert_eq(sfh_steer_pf_attach(leg->s, leg->pf, kind->xdp, NULL, &err), 0, "%s", err.text);
+	pf_attach(leg->s, leg->pf, kind->xdp, NULL);
 	cr_assert_eq(sfh_steer_standby_attach(leg->s, leg->standby, kind->kind, &err), 0, "%s",
 		     err.text);
 }

@@ -55,6 +55,9 @@ int tap_make(const char *name);
 /* Creates a macvtap in bridge mode on `pf` with this MAC, up; its character device. */
 int macvtap_make(const char *name, const char *pf, const char *mac);
 
+/* pf0, the end of a cable, up; its ifindex. Its far end is wire0. */
+uint32_t pf_make(void);
+
 /* --- a standby leg --------------------------------------------------------------------- */
 struct leg_kind {
 	enum sfh_standby_kind kind;
@@ -76,6 +79,8 @@ void leg_make(struct leg *leg, const struct leg_kind *kind);
 /* Fail the test. The first attaches by filters on a clsact, as on a kernel without tcx. */
 struct sfh_steer *steer_open(void);
 struct sfh_steer *steer_open_tcx(void);
+/* Our programs on the PF, XDP if and only if it is asked for; `ret` may be NULL. */
+void pf_attach(struct sfh_steer *s, uint32_t pf, bool xdp, struct sfh_steer_pf_info *ret);
 struct sfh_guest_key mk_key(uint32_t pf, const char *mac, uint16_t vlan);
 struct sfh_pair_view view_of(struct sfh_steer *s, const struct sfh_guest_key *key);
 /* The switch meter has seen enough of the pair: from then on its frames are plain. */

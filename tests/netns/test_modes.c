@@ -72,18 +72,15 @@ static void guest_make(int i)
 
 static void enter(const struct mode *mode)
 {
-	struct sfh_error err = {};
-
 	T.mode = mode;
 	sandbox_enter();
-	sh("ip link add pf0 type veth peer name wire0 && ip link set wire0 up && ip link set pf0 up");
-	T.pf = ifindex_of("pf0");
+	T.pf = pf_make();
 	T.wire = packet_open(ifindex_of("wire0"));
 	T.s = mode->by == BY_TCX ? steer_open_tcx() : steer_open();
 	if (!mode->macvlan[0])
 		sh("ip link add br0 type bridge mcast_snooping 0 && ip link set pf0 master br0 && "
 		   "ip link set br0 up");
-	cr_assert_eq(sfh_steer_pf_attach(T.s, T.pf, mode->by == BY_XDP, NULL, &err), 0, "%s", err.text);
+	pf_attach(T.s, T.pf, mode->by == BY_XDP, NULL);
 	guest_make(0);
 	guest_make(1);
 	/* The bridge learns where they are. */

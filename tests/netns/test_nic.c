@@ -25,8 +25,7 @@ static struct {
 static void init(void)
 {
 	sandbox_enter();
-	sh("ip link add pf0 type veth peer name wire0 && ip link set wire0 up && ip link set pf0 up");
-	T.pf = ifindex_of("pf0");
+	T.pf = pf_make();
 	T.s = steer_open();
 }
 

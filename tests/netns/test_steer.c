@@ -32,8 +32,7 @@ static struct {
 static void init(void)
 {
 	sandbox_enter();
-	sh("ip link add pf0 type veth peer name wire0 && ip link set wire0 up && ip link set pf0 up");
-	T.pf = ifindex_of("pf0");
+	T.pf = pf_make();
 	T.wire = packet_open(ifindex_of("wire0"));
 	T.s = steer_open();
 	T.key = mk_key(T.pf, MAC_GUEST, 0);
@@ -49,11 +48,7 @@ TestSuite(macvtap, .init = init, .fini = fini, .timeout = 30);
 
 static void attach_pf(bool xdp)
 {
-	struct sfh_error err = {};
-	int r = sfh_steer_pf_attach(T.s, T.pf, xdp, &T.info, &err);
-
-	cr_assert_eq(r, 0, "%s", err.text);
-	cr_assert_eq(T.info.xdp != SFH_XDP_NONE, xdp, "%s", T.info.xdp_why);
+	pf_attach(T.s, T.pf, xdp, &T.info);
 }
 
 static void attach_standby(const char *name, enum sfh_standby_kind kind, bool on_first_frame)

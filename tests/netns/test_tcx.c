@@ -27,8 +27,7 @@ static void init(void)
 	sandbox_enter();
 	if (!sfh_steer_tcx_is_there())
 		cr_skip_test("this kernel has no tcx");
-	sh("ip link add pf0 type veth peer name wire0 && ip link set wire0 up && ip link set pf0 up");
-	T.pf = ifindex_of("pf0");
+	T.pf = pf_make();
 	T.wire = packet_open(ifindex_of("wire0"));
 	T.s = steer_open_tcx();
 	T.key = mk_key(T.pf, MAC_GUEST, 0);
@@ -47,13 +46,6 @@ static uint32_t count_at(const char *dev, enum bpf_attach_type type)
 
 	cr_assert_eq(bpf_prog_query((int)ifindex_of(dev), type, 0, NULL, NULL, &n), 0);
 	return n;
-}
-
-static void attach_pf(void)
-{
-	struct sfh_error err = {};
-
-	cr_assert_eq(sfh_steer_pf_attach(T.s, T.pf, false, NULL, &err), 0, "%s", err.text);
 }
 
 static void attach_macvtap(const char *name)
@@ -100,7 +92,7 @@ Test(tcx, put_in_place_once_and_taken_away)
 {
 	T.guest = macvtap_make("mv0", "pf0", MAC_GUEST);
 	for (int i = 0; i < 2; i++) {
-		attach_pf();
+		pf_attach(T.s, T.pf, false, NULL);
 		attach_macvtap("mv0");
 	}
 	cr_assert_eq(count_at("pf0", TCX_INGRESS), 1);
@@ -116,7 +108,7 @@ Test(tcx, put_in_place_once_and_taken_away)
 Test(tcx, the_next_agent_finds_and_replaces_it)
 {
 	T.guest = macvtap_make("mv0", "pf0", MAC_GUEST);
-	attach_pf();
+	pf_attach(T.s, T.pf, false, NULL);
 	attach_macvtap("mv0");
 	cr_assert_eq(to_guest(), 1);
 	sfh_steer_close(&T.s);
@@ -127,7 +119,7 @@ Test(tcx, the_next_agent_finds_and_replaces_it)
 		cr_assert_eq(frame_read(T.guest, SOON).len, f.len, "without an agent");
 	}
 	T.s = steer_open_tcx();
-	attach_pf();
+	pf_attach(T.s, T.pf, false, NULL);
 	attach_macvtap("mv0");
 	cr_assert_eq(count_at("pf0", TCX_INGRESS), 1);
 	cr_assert_eq(to_guest(), 3);
@@ -141,11 +133,11 @@ Test(tcx, what_others_have_there_stays_and_sees_our_frames)
 
 	T.guest = macvtap_make("mv0", "pf0", MAC_GUEST);
 	before = somebody_elses("pf0", TCX_INGRESS);
-	attach_pf();
+	pf_attach(T.s, T.pf, false, NULL);
 	behind = somebody_elses("pf0", TCX_INGRESS);
 	attach_macvtap("mv0");
 	cr_assert_eq(to_guest(), 1);
-	attach_pf();
+	pf_attach(T.s, T.pf, false, NULL);
 	cr_assert_eq(count_at("pf0", TCX_INGRESS), 3);
 	cr_assert_eq(sfh_steer_pf_detach(T.s, T.pf, NULL), 0);
 	cr_assert_eq(count_at("pf0", TCX_INGRESS), 2);
@@ -171,7 +163,7 @@ Test(tcx, no_room_is_an_error_and_leaves_nothing)
 /* Filters of others come after it. */
 Test(tcx, a_filter_still_sees_what_we_pass)
 {
-	attach_pf();
+	pf_attach(T.s, T.pf, false, NULL);
 	sh("tc qdisc add dev pf0 clsact && "
 	   "tc filter add dev pf0 ingress prio 5 protocol all bpf da bytecode '1,6 0 0 2,'");
 	frame_send(T.wire, &(struct frame){ .len = 60, .b = { 0xff, 0xff, 0xff, 0xff, 0xff, 0xff } });
@@ -188,7 +180,7 @@ Test(tcx, an_ingress_qdisc_does_not_matter)
 
 	T.guest = macvtap_make("mv0", "pf0", MAC_GUEST);
 	sh("tc qdisc add dev mv0 ingress && tc qdisc add dev pf0 ingress");
-	attach_pf();
+	pf_attach(T.s, T.pf, false, NULL);
 	attach_macvtap("mv0");
 	cr_assert_eq(to_guest(), 1);
 	frame_send(T.guest, &out);
@@ -204,18 +196,18 @@ Test(tcx, filters_that_are_there_are_kept)
 	sfh_steer_close(&T.s);
 	T.s = steer_open();
 	T.guest = macvtap_make("mv0", "pf0", MAC_GUEST);
-	attach_pf();
+	pf_attach(T.s, T.pf, false, NULL);
 	attach_macvtap("mv0");
 	cr_assert_eq(to_guest(), 1);
 	sfh_steer_close(&T.s);
 	T.s = steer_open_tcx();
-	attach_pf();
+	pf_attach(T.s, T.pf, false, NULL);
 	attach_macvtap("mv0");
 	cr_assert_eq(count_at("pf0", TCX_INGRESS) + count_at("mv0", TCX_INGRESS) + count_at("mv0", TCX_EGRESS), 0);
 	cr_assert_eq(to_guest(), 2);
 	cr_assert_eq(sfh_steer_pf_detach(T.s, T.pf, NULL), 0);
 	cr_assert_not(has_clsact("pf0"));
-	attach_pf();
+	pf_attach(T.s, T.pf, false, NULL);
 	cr_assert_eq(count_at("pf0", TCX_INGRESS), 1, "once it was down");
 }
 
@@ -226,7 +218,7 @@ Test(tcx, what_somebody_took_away_is_missed)
 	int fd;
 
 	T.guest = macvtap_make("mv0", "pf0", MAC_GUEST);
-	attach_pf();
+	pf_attach(T.s, T.pf, false, NULL);
 	attach_macvtap("mv0");
 	cr_assert_eq(sfh_steer_port_check(T.s, ifindex_of("mv0"), SFH_STANDBY_MACVTAP, &state), 0);
 	cr_assert(state.from && state.to);

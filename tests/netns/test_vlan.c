@@ -30,8 +30,7 @@ struct nic {
 static void init(void)
 {
 	sandbox_enter();
-	sh("ip link add pf0 type veth peer name wire0 && ip link set wire0 up && ip link set pf0 up");
-	T.pf = ifindex_of("pf0");
+	T.pf = pf_make();
 	T.wire = packet_open(ifindex_of("wire0"));
 	T.s = steer_open();
 }
@@ -44,20 +43,11 @@ static void fini(void)
 TestSuite(vlan_tap, .init = init, .fini = fini, .timeout = 60);
 TestSuite(vlan_macvtap, .init = init, .fini = fini, .timeout = 60);
 
-static void attach_pf(bool xdp)
-{
-	struct sfh_steer_pf_info info = {};
-	struct sfh_error err = {};
-
-	cr_assert_eq(sfh_steer_pf_attach(T.s, T.pf, xdp, &info, &err), 0, "%s", err.text);
-	cr_assert_eq(info.xdp != SFH_XDP_NONE, xdp, "%s", info.xdp_why);
-}
-
 static void bridge(bool xdp)
 {
 	sh("ip link add br0 type bridge mcast_snooping 0 && ip link set pf0 master br0 && "
 	   "ip link set br0 up");
-	attach_pf(xdp);
+	pf_attach(T.s, T.pf, xdp, NULL);
 }
 
 /* Standby device, programs, entry; armed unless the guest is to be on its VF leg. */
@@ -247,7 +237,7 @@ Test(vlan_macvtap, what_needs_its_tag_taken_out_is_not_plain)
 	struct frame in = mk_frame(MAC_GUEST, MAC_PEER, 0, 0);
 	struct nic n;
 
-	attach_pf(false);
+	pf_attach(T.s, T.pf, false, NULL);
 	n = plain("mv0", MACVTAP, MAC_GUEST, 42);
 	meter_is_over(T.s, &n.key);
 	becomes(T.wire, n.fd, tagged(in, TAG(42)), in);
@@ -264,14 +254,14 @@ Test(vlan_tap, provider_tc) { bridge(false); provider(TAP); }
 Test(vlan_tap, provider_xdp) { bridge(true); provider(TAP); }
 Test(vlan_tap, spoofed) { bridge(false); spoofed(TAP, 0); }
 Test(vlan_tap, spoofed_in_a_vlan) { bridge(false); spoofed(TAP, 42); }
-Test(vlan_macvtap, both_ways_tc) { attach_pf(false); both_ways(MACVTAP); }
-Test(vlan_macvtap, both_ways_xdp) { attach_pf(true); both_ways(MACVTAP); }
-Test(vlan_macvtap, isolated_tc) { attach_pf(false); isolated(MACVTAP); }
-Test(vlan_macvtap, isolated_xdp) { attach_pf(true); isolated(MACVTAP); }
-Test(vlan_macvtap, own_tags) { attach_pf(false); own_tags(MACVTAP); }
-Test(vlan_macvtap, provider) { attach_pf(false); provider(MACVTAP); }
-Test(vlan_macvtap, spoofed) { attach_pf(false); spoofed(MACVTAP, 0); }
-Test(vlan_macvtap, spoofed_in_a_vlan) { attach_pf(false); spoofed(MACVTAP, 42); }
+Test(vlan_macvtap, both_ways_tc) { pf_attach(T.s, T.pf, false, NULL); both_ways(MACVTAP); }
+Test(vlan_macvtap, both_ways_xdp) { pf_attach(T.s, T.pf, true, NULL); both_ways(MACVTAP); }
+Test(vlan_macvtap, isolated_tc) { pf_attach(T.s, T.pf, false, NULL); isolated(MACVTAP); }
+Test(vlan_macvtap, isolated_xdp) { pf_attach(T.s, T.pf, true, NULL); isolated(MACVTAP); }
+Test(vlan_macvtap, own_tags) { pf_attach(T.s, T.pf, false, NULL); own_tags(MACVTAP); }
+Test(vlan_macvtap, provider) { pf_attach(T.s, T.pf, false, NULL); provider(MACVTAP); }
+Test(vlan_macvtap, spoofed) { pf_attach(T.s, T.pf, false, NULL); spoofed(MACVTAP, 0); }
+Test(vlan_macvtap, spoofed_in_a_vlan) { pf_attach(T.s, T.pf, false, NULL); spoofed(MACVTAP, 42); }
 
 /* --- guests of one host -------------------------------------------------------------------- */
 
@@ -317,8 +307,8 @@ static void neighbours(enum sfh_standby_kind kind)
 
 Test(vlan_tap, neighbours_tc) { bridge(false); neighbours(TAP); }
 Test(vlan_tap, neighbours_xdp) { bridge(true); neighbours(TAP); }
-Test(vlan_macvtap, neighbours_tc) { attach_pf(false); neighbours(MACVTAP); }
-Test(vlan_macvtap, neighbours_xdp) { attach_pf(true); neighbours(MACVTAP); }
+Test(vlan_macvtap, neighbours_tc) { pf_attach(T.s, T.pf, false, NULL); neighbours(MACVTAP); }
+Test(vlan_macvtap, neighbours_xdp) { pf_attach(T.s, T.pf, true, NULL); neighbours(MACVTAP); }
 
 /* A neighbour on its VF leg is reached through the NIC, in their VLAN, and answers
  * the same way. Its standby device, where it would not listen, gets nothing. */
@@ -336,7 +326,7 @@ static void neighbour_on_its_vf(enum sfh_standby_kind kind)
 
 Test(vlan_tap, neighbour_on_its_vf_tc) { bridge(false); neighbour_on_its_vf(TAP); }
 Test(vlan_tap, neighbour_on_its_vf_xdp) { bridge(true); neighbour_on_its_vf(TAP); }
-Test(vlan_macvtap, neighbour_on_its_vf) { attach_pf(true); neighbour_on_its_vf(MACVTAP); }
+Test(vlan_macvtap, neighbour_on_its_vf) { pf_attach(T.s, T.pf, true, NULL); neighbour_on_its_vf(MACVTAP); }
 
 /* A guest without a port VLAN tags for itself. On its VF it is reached, and heard by its
  * neighbours, no less than one that does not tag. */
@@ -373,8 +363,8 @@ static void trunk_on_its_vf(enum sfh_standby_kind kind)
 
 Test(vlan_tap, trunk_on_its_vf_tc) { bridge(false); trunk_on_its_vf(TAP); }
 Test(vlan_tap, trunk_on_its_vf_xdp) { bridge(true); trunk_on_its_vf(TAP); }
-Test(vlan_macvtap, trunk_on_its_vf_tc) { attach_pf(false); trunk_on_its_vf(MACVTAP); }
-Test(vlan_macvtap, trunk_on_its_vf_xdp) { attach_pf(true); trunk_on_its_vf(MACVTAP); }
+Test(vlan_macvtap, trunk_on_its_vf_tc) { pf_attach(T.s, T.pf, false, NULL); trunk_on_its_vf(MACVTAP); }
+Test(vlan_macvtap, trunk_on_its_vf_xdp) { pf_attach(T.s, T.pf, true, NULL); trunk_on_its_vf(MACVTAP); }
 
 /* The NIC sends its frame back, tag and all: the bridge must not learn it is out there. */
 static void trunk_reflection(bool xdp)
@@ -427,7 +417,7 @@ static void member(enum sfh_standby_kind kind)
 
 Test(vlan_tap, member_tc) { bridge(false); member(TAP); }
 Test(vlan_tap, member_xdp) { bridge(true); member(TAP); }
-Test(vlan_macvtap, member) { attach_pf(true); member(MACVTAP); }
+Test(vlan_macvtap, member) { pf_attach(T.s, T.pf, true, NULL); member(MACVTAP); }
 
 /* --- proofs, jumbo frames ------------------------------------------------------------------- */
 
@@ -464,4 +454,4 @@ static void jumbo(enum sfh_standby_kind kind, size_t len)
 Test(vlan_tap, jumbo_tc) { bridge(false); jumbo(TAP, 8900); }
 Test(vlan_tap, jumbo_xdp) { bridge(true); jumbo(TAP, 3000); }
 Test(vlan_tap, jumbo_xdp_in_several_buffers) { bridge(true); jumbo(TAP, 8900); }
-Test(vlan_macvtap, jumbo) { attach_pf(true); jumbo(MACVTAP, 8900); }
+Test(vlan_macvtap, jumbo) { pf_attach(T.s, T.pf, true, NULL); jumbo(MACVTAP, 8900); }
