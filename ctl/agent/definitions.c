@@ -38,7 +38,9 @@ static void run_define(struct sfh_job *job)
 	j->result = j->err.code;
 	if (!v)
 		return;
+	(void)pthread_mutex_lock(&j->a->network_lock); /* `set` reads, edits and defines, too */
 	j->result = define(j, v);
+	(void)pthread_mutex_unlock(&j->a->network_lock);
 	if (j->result == 0)
 		(void)sfh_virt_adopt_all(v, sfh_agent_is_hybrid, v, note_adoption, NULL);
 	sfh_agent_virt_put(j->a);
